@@ -139,7 +139,11 @@ class Schedule:
         if not phases:
             raise ConfigError("a schedule needs at least one phase")
         lengths, fades, ramps = [], [], []
+        below = None
         for phase in phases:
+            if phase.fade.value and (below is None or phase.resolution <= below):
+                raise ConfigError(f"phase at {phase.resolution}: nothing to fade in from; its fade must be 0")
+            below = phase.resolution
             measure = {
                 "batch": phase.batch,
                 "dataset_size": dataset_size,
