@@ -1,4 +1,4 @@
-"""Pictures as arrays and as files: bytes from a network's range, sheets of pictures, and writing whole or not at all."""
+"""Pictures as arrays and as files: bytes from what a network makes, sheets, and files written whole or not at all."""
 
 import math
 import os
