@@ -1,1 +1,8 @@
+"""Observers: what is done with a run's reports."""
 
+from ganforge.observers.base import Observer, Session, observe
+from ganforge.observers.checkpoints import Checkpoints, Interval
+from ganforge.observers.jsonl import JsonLog
+from ganforge.observers.snapshots import Snapshots
+
+__all__ = ["Checkpoints", "Interval", "JsonLog", "Observer", "Session", "Snapshots", "observe"]

@@ -17,7 +17,6 @@ from ganforge.errors import CheckpointError, ConfigError
 from ganforge.images import to_uint8
 from ganforge.networks import Generator as Network
 from ganforge.networks import build_generator
-from ganforge.networks.base import one_hot
 
 
 @dataclass

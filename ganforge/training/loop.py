@@ -28,9 +28,10 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step was: `position` is where it began, `images` the clock after it; metrics stay on the device."""
+    """What a step was: it took the clock from `began` to `images`, at `position`; its metrics stay on the device."""
 
     step: int
+    began: int
     images: int
     position: Position
     metrics: Metrics
@@ -71,13 +72,20 @@ def train_step(state: TrainState, pictures: Pictures, position: Position, world:
         metrics |= update_generator(state, batch, world)
     if updates.gate is not None:
         state.gate.after_step(updates.gate, float(metrics["loss/d"]))
-    state.images += rounds * batch
+    began, state.images = state.images, state.images + rounds * batch
     state.step += 1
     if not gated:
         state.average(position, rounds * batch)
     state.smooth(metrics)
     return StepReport(
-        state.step, state.images, position, metrics, not gated, state.micro_batch, state.micro_batch != micro_before
+        step=state.step,
+        began=began,
+        images=state.images,
+        position=position,
+        metrics=metrics,
+        trained_generator=not gated,
+        micro_batch=state.micro_batch,
+        out_of_memory=state.micro_batch != micro_before,
     )
 
 

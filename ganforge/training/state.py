@@ -39,8 +39,9 @@ class GateState:
 class TrainState:
     """Networks, optimizers, the clock, and what adapts in a run.
 
-    `images` is the clock: real images shown. `salt` makes other randomness after a rollback; `lr_scale` holds until
-    `lr_scale_until` images. `figures` are the metrics, smoothed. `augment_p` is the probability of augmentation, adapted where the configuration says so.
+    `images` is the clock: real images shown. `figures` are the metrics, smoothed. `augment_p` is the probability of
+    augmentation, adapted where the configuration says so. `salt` makes other randomness after a rollback; `lr_scale`
+    holds until `lr_scale_until` images.
     """
 
     config: RunConfig

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch import distributed
+from torch import Tensor, distributed
 
 
 @dataclass(frozen=True)

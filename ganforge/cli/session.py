@@ -1,0 +1,166 @@
+"""What `train`, `resume` and `demo` share: a session of training with its observers, from first step to last word."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import torch
+from rich.console import Console
+
+import ganforge
+from ganforge import checkpoint
+from ganforge.config import RunConfig
+from ganforge.data.dataset import Dataset
+from ganforge.data.stream import Stream
+from ganforge.errors import CheckpointError, ConfigError, DataError
+from ganforge.observers import Checkpoints, Interval, JsonLog, Observer, Session, Snapshots, observe
+from ganforge.observers.progress import Progress, clock
+from ganforge.schedule import Schedule
+from ganforge.training.loop import train
+from ganforge.training.speed import Cost, measure, seconds_left
+from ganforge.training.state import TrainState
+
+console = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A message to the user, on stderr."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class Signals:
+    """Ctrl-C, SIGTERM and SIGHUP are noted, and the loop stops between two steps; a second one leaves at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+            if number is not None:
+                self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise SystemExit(128 + number)
+        self.received = number
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a session is run, as against what is trained."""
+
+    checkpoint_every: Interval
+    keep: int = 3
+
+
+def resolve_schedule(config: RunConfig, dataset: Dataset) -> Schedule:
+    """The configuration's phases in images of this dataset."""
+    return Schedule.resolve(
+        config.phases, dataset_size=dataset.count, images_per_batch=config.updates.d_per_g, kimg=config.kimg
+    )
+
+
+def describe(config: RunConfig, schedule: Schedule, costs: Sequence[Cost]) -> None:
+    """Say what will be trained, phase by phase, and how long it will take."""
+    size = "x".join(map(str, config.network.size(config.network.resolution)))
+    classes = f", {config.network.classes} classes" if config.network.classes else ""
+    length = f"{schedule.images / 1000:g} kimg"
+    say(f"{config.network.arch} {size}x{config.network.channels}{classes}, {length}, seed {config.seed}")
+    for row, cost in zip(schedule.rows, costs, strict=True):
+        about = clock((row.end - row.start) * cost.seconds) + ("" if cost.measured else " (extrapolated)")
+        fade = f", the first {row.fade / 1000:g} fading" if row.fade else ""
+        height, width = config.network.size(row.phase.resolution)
+        say(f"  {height}x{width}: {(row.end - row.start) / 1000:g} kimg{fade}, batch {row.phase.batch}, about {about}")
+    say(f"  in all about {clock(seconds_left(schedule, costs, 0))}")
+
+
+def write_run(folder: Path, config: RunConfig, history: Sequence[dict[str, Any]]) -> None:
+    """`run.json`: the whole configuration, versions, the dataset's digest, and what was changed when."""
+    record = {
+        "format": checkpoint.FORMAT,
+        "config": config.model_dump(mode="json"),
+        "versions": {"ganforge": ganforge.__version__, "torch": torch.__version__, "python": sys.version.split()[0]},
+        "dataset": {"path": config.data.path, "digest": config.data.digest, "count": config.data.count},
+        "history": list(history),
+    }
+    temporary = folder / ".run.json.tmp"
+    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / "run.json")
+
+
+def read_run(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
+    """A run's configuration and history. Raises CheckpointError, one line, for a broken run folder."""
+    path = folder / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return RunConfig.parse(record["config"], str(path)), list(record.get("history", []))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error!s:.80}); restore it or start again") from None
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def open_data(config: RunConfig) -> Dataset:
+    """The dataset a run was trained on. Raises DataError when it is gone or is another one now."""
+    dataset = Dataset.open(config.data.path)
+    if dataset.digest != config.data.digest:
+        raise DataError(f"{config.data.path}: not the pictures this run was trained on (its digest differs)")
+    return dataset
+
+
+def restored(config: RunConfig, run: Path, device: torch.device) -> TrainState:
+    """The state of a run's newest whole checkpoint."""
+    path, content, damaged = checkpoint.newest(run)
+    for line in damaged:
+        say(f"passed over: {line}")
+    state = TrainState.create(config, device)
+    state.restore(content)
+    say(f"from {path}: {state.images / 1000:g} kimg shown")
+    return state
+
+
+def run_session(
+    session: Session,
+    options: Options,
+    costs: Sequence[Cost],
+    more: Callable[[Session], Sequence[Observer]] = lambda _: (),
+) -> int:
+    """Train to the end or to a signal. Returns the exit code: 0, or 128 and the signal's number."""
+    stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
+    observers: list[Observer] = [
+        JsonLog(session),
+        Snapshots(session),
+        *more(session),
+        Checkpoints(session, options.checkpoint_every, options.keep, say),
+        Progress(session, costs, console),
+    ]
+    with Signals() as signals:
+        reports = observe(train(session.state, stream, session.schedule), observers)
+        with closing(reports):  # type: ignore[type-var]
+            for _ in reports:
+                if signals.received is not None:
+                    break
+    if signals.received is not None and session.state.images < session.schedule.images:
+        name = signal.Signals(signals.received).name
+        say(f"{name}: saved at {session.state.images / 1000:g} kimg; go on with: ganforge resume {session.folder}")
+        return 128 + signals.received
+    return 0
+
+
+def plan_costs(config: RunConfig, schedule: Schedule, device: torch.device) -> list[Cost]:
+    with console.status("timing a few steps of each phase"):
+        return measure(config, schedule, device)

@@ -1,0 +1,90 @@
+"""How long a run will take: a few real steps of every phase, timed before it begins."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ganforge.config import RunConfig
+from ganforge.schedule import Position, Schedule
+from ganforge.training.loop import train_step
+from ganforge.training.state import TrainState
+from ganforge.training.world import World
+
+
+class NoisePictures:
+    """Random pictures of any size: their cost is that of real ones."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.network = config.network
+
+    def take(
+        self, start: int, count: int, resolution: int
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+        random = np.random.default_rng(start)
+        shape = (count, self.network.channels, *self.network.size(resolution))
+        labels = random.integers(0, self.network.classes, count) if self.network.classes else None
+        return random.integers(0, 256, shape, dtype=np.uint8), labels
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A phase's cost in seconds an image; `measured` or extrapolated from the phase before it by its pixels."""
+
+    seconds: float
+    measured: bool
+
+
+def measure(config: RunConfig, schedule: Schedule, device: torch.device, *, budget: float = 20.0) -> list[Cost]:
+    """Seconds an image for every row of the schedule, its fade and its stable part weighed by their length.
+
+    Phases are timed from the first on until `budget` seconds are spent; the rest is extrapolated. Needs the memory that
+    the run will need. The state it trains is thrown away.
+    """
+    state, pictures = TrainState.create(config, device), NoisePictures(config)
+    costs: list[Cost] = []
+    began = time.monotonic()
+    for index, row in enumerate(schedule.rows):
+        spent = time.monotonic() - began
+        if costs and spent + _guess(costs, schedule, index) * row.phase.batch * 6 > budget:
+            costs.append(Cost(_guess(costs, schedule, index), False))
+            continue
+        share = row.fade / (row.end - row.start)
+        position = schedule.at(row.start)
+        seconds = 0.0
+        for alpha, weight in ((0.5, share), (1.0, 1 - share)):
+            if weight > 0:
+                seconds += weight * _seconds_an_image(state, pictures, replace(position, alpha=alpha))
+        costs.append(Cost(seconds, True))
+    return costs
+
+
+def _seconds_an_image(state: TrainState, pictures: NoisePictures, position: Position) -> float:
+    times = []
+    for _ in range(4):
+        _wait(state.device)
+        began, images = time.perf_counter(), state.images
+        train_step(state, pictures, position, World())
+        _wait(state.device)
+        times.append((time.perf_counter() - began) / (state.images - images))
+    return float(np.median(times[1:]))  # the first one also allocates and chooses kernels
+
+
+def _guess(costs: Sequence[Cost], schedule: Schedule, index: int) -> float:
+    pixels = (schedule.rows[index].phase.resolution / schedule.rows[index - 1].phase.resolution) ** 2
+    return costs[index - 1].seconds * pixels
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_left(schedule: Schedule, costs: Sequence[Cost], images: int) -> float:
+    """What the rest of a run takes, by those costs."""
+    return sum(
+        max(row.end - max(row.start, images), 0) * cost.seconds for row, cost in zip(schedule.rows, costs, strict=True)
+    )
