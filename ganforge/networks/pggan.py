@@ -51,6 +51,30 @@ class _Growing(nn.Module):
         self.set_stage(Stage(int(resolution), alpha))
 
 
+class _Up(nn.Module):
+    """A generator's level: doubled, then two convolutions, each with leaky ReLU and pixel norm."""
+
+    def __init__(self, inputs: int, outputs: int, fused: bool) -> None:
+        super().__init__()
+        self.first = EqualizedConv2d(inputs, outputs, 3, resample="up", fused=fused)
+        self.second = EqualizedConv2d(outputs, outputs, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pixel_norm(leaky(self.second(pixel_norm(leaky(self.first(x))))))
+
+
+class _Down(nn.Module):
+    """A discriminator's level: two convolutions, the second one halving before its leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, fused: bool) -> None:
+        super().__init__()
+        self.first = EqualizedConv2d(inputs, inputs, 3)
+        self.second = EqualizedConv2d(inputs, outputs, 3, resample="down", fused=fused)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return leaky(self.second(leaky(self.first(x))))
+
+
 class PGGANGenerator(_Growing, Generator):
     """Table 2's generator: dense to the base grid, then doubling and two 3x3 convolutions a level, 1x1 to pictures.
 
@@ -73,13 +97,7 @@ class PGGANGenerator(_Growing, Generator):
         self.dense_bias = nn.Parameter(torch.zeros(widths[0]))
         self.first = EqualizedConv2d(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                [
-                    EqualizedConv2d(widths[level - 1], widths[level], 3, resample="up", fused=config.fused),
-                    EqualizedConv2d(widths[level], widths[level], 3),
-                ]
-            )
-            for level in range(1, config.levels + 1)
+            _Up(widths[level - 1], widths[level], config.fused) for level in range(1, config.levels + 1)
         )
         self.to_picture = nn.ModuleList(EqualizedConv2d(width, config.channels, 1, gain=1) for width in widths)
         self._init_stage(config)
@@ -99,10 +117,9 @@ class PGGANGenerator(_Growing, Generator):
         x = pixel_norm(leaky(x))
         x = pixel_norm(leaky(self.first(x)))
         previous = x
-        for block in self.blocks[: self.level]:  # type: ignore[union-attr]
+        for block in self.blocks[: self.level]:
             previous = x
-            for convolution in block:  # type: ignore[union-attr]
-                x = pixel_norm(leaky(convolution(x)))
+            x = block(x)
         pictures: Tensor = self.to_picture[self.level](x)
         if self.alpha < 1:
             pictures = torch.lerp(double(self.to_picture[self.level - 1](previous)), pictures, self.alpha)
@@ -123,13 +140,7 @@ class PGGANDiscriminator(_Growing, Discriminator):
         widths = [config.width(level) for level in range(config.levels + 1)]
         self.from_picture = nn.ModuleList(EqualizedConv2d(config.channels * config.pack, width, 1) for width in widths)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(
-                [
-                    EqualizedConv2d(widths[level], widths[level], 3),
-                    EqualizedConv2d(widths[level], widths[level - 1], 3, resample="down", fused=config.fused),
-                ]
-            )
-            for level in range(1, config.levels + 1)
+            _Down(widths[level], widths[level - 1], config.fused) for level in range(1, config.levels + 1)
         )
         extra = 0 if config.minibatch_statistic == "none" else 1
         # The official nf(0), one doubling beyond the base grid.
@@ -147,9 +158,7 @@ class PGGANDiscriminator(_Growing, Discriminator):
         images = self.packed(images)
         x = leaky(self.from_picture[self.level](images))
         for level in range(self.level, 0, -1):
-            block = self.blocks[level - 1]
-            for convolution in block:  # type: ignore[union-attr]
-                x = leaky(convolution(x))
+            x = self.blocks[level - 1](x)
             if level == self.level and self.alpha < 1:
                 x = torch.lerp(leaky(self.from_picture[level - 1](F.avg_pool2d(images, 2))), x, self.alpha)
         if config.minibatch_statistic != "none":

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
@@ -60,11 +59,11 @@ def write_pictures(
     pictures = generator.render(latents, labels, batch)
     if suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {"images": pictures, "seeds": np.asarray(seeds)}
-        if labels is not None:
-            arrays["labels"] = torch.as_tensor(labels).cpu().numpy()
         temporary = out.with_name(f".{out.name}.tmp.npz")
-        np.savez(temporary, **arrays)
+        if labels is None:
+            np.savez(temporary, images=pictures, seeds=np.asarray(seeds))
+        else:
+            np.savez(temporary, images=pictures, seeds=np.asarray(seeds), labels=labels.cpu().numpy())
         temporary.replace(out)
         return
     save_picture(grid(pictures, columns=columns), out)

@@ -68,7 +68,8 @@ class TrainState:
         torch.manual_seed(seed_for(config.seed, "networks"))
         generator, discriminator = build_generator(config.network), build_discriminator(config.network)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        generator, discriminator = (network.to(device, memory_format=layout) for network in (generator, discriminator))
+        generator.to(device).to(memory_format=layout)
+        discriminator.to(device).to(memory_format=layout)
         ema = copy.deepcopy(generator).eval().requires_grad_(False) if config.ema.half_life else None
         return cls(
             config=config,

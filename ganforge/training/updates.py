@@ -80,7 +80,8 @@ def update_discriminator(
 
     def micro(share: slice) -> tuple[Tensor, Metrics]:
         draws.reseed(share)
-        loss, metrics = torch.zeros((), device=state.device), {}
+        loss = torch.zeros((), device=state.device)
+        metrics: Metrics = {}
         labels = None if batch.labels is None else batch.labels[share]
         judge = _judge(state, labels, draws.generator("augment real", share.start))
         reals = batch.images[share]
