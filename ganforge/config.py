@@ -72,15 +72,128 @@ class PGGANConfig(NetworkConfig):
 
 
 class SAGANConfig(NetworkConfig):
-    """SN-ResNet with or without self-attention (Zhang et al. 2019, 1805.08318; Miyato et al. 2018, 1802.05957)."""
+    """SN-ResNet with or without self-attention (Zhang et al. 2019, 1805.08318; Miyato et al. 2018, 1802.05957).
+
+    The generator: dense to a small grid, a doubling residual block a level, BN, ReLU, convolution, tanh. The
+    discriminator: halving residual blocks down to `smallest`, `flat` blocks that keep the size, ReLU, sum, linear.
+    """
 
     arch: Literal["sagan"] = "sagan"
+    dense: int | None = Field(default=None, ge=1, description="shorter side of the dense layer's grid; None: the base")
+    width_g: int = Field(default=64, ge=1, description="maps of the last block; doubled a level towards the base")
+    max_width_g: int = Field(default=256, ge=1)
+    widths_g: tuple[int, ...] | None = Field(
+        default=None, description="the dense layer's maps, then each block's, in place of width_g and max_width_g"
+    )
+    width_d: int = Field(default=64, ge=1, description="maps of the first block; doubled block by block")
+    max_width_d: int = Field(default=256, ge=1)
+    widths_d: tuple[int, ...] | None = Field(
+        default=None, description="each block's maps, in place of width_d and max_width_d"
+    )
+    smallest: int = Field(default=4, ge=1, description="the discriminator halves no further than this shorter side")
+    flat: int = Field(default=1, ge=0, description="blocks of the discriminator after the last halving")
+    attention_g: tuple[int, ...] | None = Field(
+        default=None, description="resolutions with self-attention; None: a quarter of the pictures'"
+    )
+    attention_d: tuple[int, ...] | None = Field(default=None, description="likewise in the discriminator")
+    spectral_g: bool = Field(default=True, description="spectral normalization in the generator")
+    spectral_picture: bool = Field(default=True, description="with spectral_g: of its last convolution too")
+    spectral_score: bool = Field(default=True, description="spectral normalization of the discriminator's last layer")
+    initialization: Literal["xavier", "orthogonal"] = "xavier"
+    norm_epsilon: float = Field(default=1e-5, gt=0, description="in the variance of batch normalization")
+    fused: bool = Field(
+        default=True, description="up- and down-sampling folded into the convolutions; the same numbers"
+    )
+
+    def generator_plan(self) -> list[tuple[int, int]]:
+        """(resolution, width) of the dense layer and after each block. Raises ConfigError."""
+        dense = self.dense or min(self.base)
+        factor, rest = divmod(self.resolution, dense)
+        whole = all(side * dense % min(self.base) == 0 for side in self.base)
+        if rest or factor < 1 or factor & (factor - 1) or not whole:
+            raise ConfigError(
+                f"network.dense: {dense} doubled never gives {self.resolution} pixels; "
+                "set it to null for the dataset's base grid"
+            )
+        levels = factor.bit_length() - 1
+        rule = [min(self.width_g << (levels - level), self.max_width_g) for level in range(levels + 1)]
+        widths = self._given("widths_g", self.widths_g, rule)
+        return [(dense << k, width) for k, width in enumerate(widths)]
+
+    def discriminator_plan(self) -> list[tuple[int, int, bool]]:
+        """(resolution after, width, whether it halves) of each block. Raises ConfigError."""
+        sizes, size = [], self.size(self.resolution)
+        while size[0] % 2 == 0 and size[1] % 2 == 0 and min(size) // 2 >= self.smallest:
+            size = size[0] // 2, size[1] // 2
+            sizes.append(min(size))
+        blocks = [(side, True) for side in sizes] + [(min(size), False)] * self.flat
+        if not blocks:
+            raise ConfigError(
+                f"network.smallest: at {self.resolution} pixels the discriminator has no block; "
+                "set it lower, or network.flat to 1"
+            )
+        widths = self._given(
+            "widths_d", self.widths_d, [min(self.width_d << k, self.max_width_d) for k in range(len(blocks))]
+        )
+        return [(side, width, halves) for (side, halves), width in zip(blocks, widths, strict=True)]
+
+    def attention(self, role: Literal["g", "d"]) -> tuple[int, ...]:
+        """The resolutions with self-attention in the generator or the discriminator. Raises ConfigError."""
+        sides = (
+            [side for side, _ in self.generator_plan()]
+            if role == "g"
+            else [side for side, _, halves in self.discriminator_plan() if halves]
+        )
+        wanted = self.attention_g if role == "g" else self.attention_d
+        if wanted is None:
+            return tuple(side for side in sides if side * 4 == self.resolution)
+        for side in wanted:
+            if side not in sides:
+                raise ConfigError(
+                    f"network.attention_{role}: {side} is not one of its resolutions, {', '.join(map(str, sides))}"
+                )
+        return wanted
+
+    def _given(self, name: str, given: tuple[int, ...] | None, rule: list[int]) -> list[int]:
+        if given is not None and len(given) != len(rule):
+            raise ConfigError(f"network.{name}: {len(given)} widths, but {self.resolution} pixels need {len(rule)}")
+        return rule if given is None else list(given)
 
 
 class DCGANConfig(NetworkConfig):
     """DCGAN (Radford et al. 2016, arXiv 1511.06434), and the upsampling variant of the MNIST article."""
 
     arch: Literal["dcgan"] = "dcgan"
+    latent: int = Field(default=100, ge=1)
+    variant: Literal["paper", "upsampling"] = Field(
+        default="paper", description="transposed convolutions; or dense, doubling and 5x5 convolutions as in Keras"
+    )
+    width_g: int = Field(default=64, ge=1, description="maps of the last hidden layer; doubled towards the base")
+    max_width_g: int = Field(default=1024, ge=1)
+    width_d: int = Field(default=64, ge=1, description="maps of the first layer; doubled towards the base")
+    max_width_d: int = Field(default=1024, ge=1)
+    norm_d: Literal["batch", "spectral", "none"] | None = Field(
+        default=None, description="normalization in the discriminator; None: batch for paper, none for upsampling"
+    )
+
+    @property
+    def discriminator_norm(self) -> str:
+        """`batch`, `spectral` or `none`: `norm_d`, or else the variant's own."""
+        return self.norm_d or ("batch" if self.variant == "paper" else "none")
+
+    def generator_widths(self) -> list[int]:
+        """Hidden feature maps of the generator, from the base grid up, one a level below the pictures'."""
+        return [min(self.width_g << (self.doublings() - 1 - k), self.max_width_g) for k in range(self.doublings())]
+
+    def discriminator_widths(self) -> list[int]:
+        """Feature maps of the paper variant's discriminator, from the first layer down to the base grid."""
+        return [min(self.width_d << k, self.max_width_d) for k in range(self.doublings())]
+
+    def doublings(self) -> int:
+        """`levels`, at least 1. Raises ConfigError."""
+        if self.levels < 1:
+            raise ConfigError(f"resolution {self.resolution} is the base grid itself; DCGAN needs at least twice that")
+        return self.levels
 
 
 AnyNetworkConfig = Annotated[PGGANConfig | SAGANConfig | DCGANConfig, Field(discriminator="arch")]
