@@ -164,7 +164,8 @@ def replacing(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(21, "a folder is in its place")
         os.replace(temporary, path)
     except OSError as error:
-        raise GanforgeError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
+        reason = error.strerror or str(error).partition("\n")[0]
+        raise GanforgeError(f"{path}: cannot be written ({reason}); choose another --out") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
