@@ -12,8 +12,8 @@ def input_gradients(score: Score, images: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (N,) and the squared norm (N,) of each picture's gradient of its own score, differentiable once more."""
     images = images.detach().requires_grad_(True)
     scores = score(images)
-    (gradients,) = torch.autograd.grad(scores.float().sum(), images, create_graph=True)
-    return scores, gradients.float().flatten(1).square().sum(dim=1)
+    (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return scores, gradients.flatten(1).square().sum(dim=1)
 
 
 def gradient_penalty(

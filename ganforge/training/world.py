@@ -28,7 +28,7 @@ class World:
         """
         units = batch // multiple
         begin, end = units * self.rank // self.size, units * (self.rank + 1) // self.size
-        pieces = -(-(end - begin) * multiple // micro_batch) if micro_batch else 1
+        pieces = -(-(end - begin) // max(micro_batch // multiple, 1)) if micro_batch else 1
         for piece in range(max(pieces, 1)):
             first = begin + (end - begin) * piece // pieces
             last = begin + (end - begin) * (piece + 1) // pieces
