@@ -45,7 +45,7 @@ class Generator:
         """(H, W) of the pictures it draws now."""
         with torch.no_grad():
             labels = self.labels([0]) if self.classes else None
-            return tuple(self.network(self.latents([0]).to(self.device), labels).shape[2:])  # type: ignore[return-value]
+            return tuple(self.network(self.latents([0]).to(self.device), labels).shape[2:])
 
     def latents(self, seeds: Sequence[int], truncation: float | None = None) -> Tensor:
         """Latents (n, latent), one seed at a time: seed 7 is the same picture in a grid, in a walk and alone.

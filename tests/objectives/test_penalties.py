@@ -58,7 +58,7 @@ def test_a_flat_discriminator_gives_a_finite_penalty_and_gradient() -> None:
         lambda x: x.flatten(1) @ weight, torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2), torch.rand(2)
     )
     (gradient,) = torch.autograd.grad(penalty, weight)
-    assert float(penalty) == pytest.approx(1.0, abs=1e-4)
+    assert penalty.item() == pytest.approx(1.0, abs=1e-4)
     assert torch.isfinite(gradient).all()
 
 
