@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v2 as imageio
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -144,14 +146,15 @@ def test_mp4_plays_everywhere(tmp_path: Path, channels: int) -> None:
     """Even sides, yuv420p, H.264, right rate and count; the odd 133x133 gets one more row and column."""
     frames = morph(15, size=133, channels=channels)
     path = write_animation(iter(frames), tmp_path / "walk.mp4", 15)
-    with imageio.get_reader(path, format="FFMPEG") as reader:
-        about = reader.get_meta_data()
-        shown = np.stack([frame for frame in reader])  # noqa: C416 (a reader's length is infinite)
-    assert about["codec"] == "h264"
-    assert about["pix_fmt"].startswith("yuv420p")
-    assert about["fps"] == 15
-    assert about["duration"] == pytest.approx(1.0, abs=0.05)
-    assert shown.shape == (15, 134, 134, 3)
+    # Asked of ffmpeg itself: imageio's reader leaves its pipes open now and then, which is an error here.
+    tool = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    played = subprocess.run(tool, capture_output=True, check=True)
+    stream = next(line for line in played.stderr.decode().splitlines() if "Video: h264" in line)
+    assert "yuv420p" in stream
+    assert "134x134" in stream
+    assert "15 fps" in stream
+    shown = np.frombuffer(played.stdout, dtype=np.uint8).reshape(-1, 134, 134, 3)
+    assert len(shown) == 15
     if channels == 3:
         assert error_of(shown[:, :133, :133], frames) < 12
     if channels == 4:
