@@ -27,7 +27,7 @@ class SelfAttention(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (N, HW, C/8), keys (N, HW/4, C/8) and values (N, HW/4, C/2)."""
-        pool = 2 if min(x.shape[2:]) > 1 else 1
+        pool = _pool(x)
         query, key, value = self.query(x), F.max_pool2d(self.key(x), pool), F.max_pool2d(self.value(x), pool)
         rows = [tensor.flatten(2).transpose(1, 2) for tensor in (query, key, value)]
         return rows[0], rows[1], rows[2]
@@ -41,7 +41,11 @@ class SelfAttention(nn.Module):
         """Where each place looks: (N, HW, h, w), each query's map sums to 1; h x w is the pooled grid of the keys."""
         query, key, _ = self.project(x)
         weights = torch.softmax(query @ key.transpose(1, 2), dim=-1)
-        return weights.reshape(*weights.shape[:2], x.shape[2] // 2 or 1, x.shape[3] // 2 or 1)
+        return weights.reshape(*weights.shape[:2], x.shape[2] // _pool(x), x.shape[3] // _pool(x))
+
+
+def _pool(x: Tensor) -> int:
+    return 2 if min(x.shape[2:]) > 1 else 1
 
 
 def explicit_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

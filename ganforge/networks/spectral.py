@@ -91,8 +91,8 @@ class SpectralNorm(nn.Module):
         """Move u and v once towards the singular vectors of the largest singular value."""
         with torch.autocast(self.weight.device.type, enabled=False):
             matrix = self.weight.flatten(1)
-            F.normalize(torch.mv(matrix.t(), self.u), dim=0, out=self.v)
             F.normalize(torch.mv(matrix, self.v), dim=0, out=self.u)
+            F.normalize(torch.mv(matrix.t(), self.u), dim=0, out=self.v)
         self.seen = self.weight._version
 
     def singular_value(self) -> Tensor:
