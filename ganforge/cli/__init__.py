@@ -5,9 +5,18 @@ Nothing here imports torch, numpy or Pillow at the top: `--help` must answer in 
 
 import sys
 
+import click
 import typer
 
+from ganforge.cli.demo import demo
+from ganforge.cli.evaluate import evaluate
+from ganforge.cli.info import info
+from ganforge.cli.interpolate import interpolate
 from ganforge.cli.prepare import prepare
+from ganforge.cli.presets import presets
+from ganforge.cli.resume import resume
+from ganforge.cli.sample import sample
+from ganforge.cli.train import train
 from ganforge.errors import GanforgeError
 
 app = typer.Typer(
@@ -18,15 +27,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(prepare)
+for command in (demo, prepare, train, resume, sample, interpolate, evaluate, presets, info):
+    app.command()(command)
 
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 the input was refused, 130 interrupted, 1 a defect of ours."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except GanforgeError as error:
-        print(f"ganforge: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _refuse(str(error))
+    except click.UsageError as error:
+        where = f"{error.ctx.command_path} --help" if error.ctx else "ganforge --help"
+        _refuse(f"{error.format_message().rstrip('.')}; see {where}")
+    except click.Abort:
         sys.exit(130)
+    except (click.exceptions.Exit, KeyboardInterrupt) as stop:
+        sys.exit(getattr(stop, "exit_code", 130))
+
+
+def _refuse(message: str) -> None:
+    print("ganforge: " + " ".join(message.split("\n")), file=sys.stderr)
+    sys.exit(2)
