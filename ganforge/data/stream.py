@@ -101,7 +101,7 @@ class Stream:
 
 
 def to_tensor(pictures: Pixels, device: torch.device | str) -> torch.Tensor:
-    """uint8 pictures (N, C, H, W) as float32 in [-1, 1]: a quarter of the bytes go to `device`, and are scaled there."""
+    """uint8 pictures (N, C, H, W) as float32 in [-1, 1]: they go to `device` as bytes and are scaled there."""
     tensor = torch.from_numpy(pictures)
     if torch.device(device).type == "cuda":
         tensor = tensor.pin_memory().to(device, non_blocking=True)

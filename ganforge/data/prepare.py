@@ -1,0 +1,425 @@
+"""From any pictures to a dataset folder: list, find labels, survey, choose sizes, convert, write, publish."""
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import ImageColor
+
+import ganforge
+from ganforge.data.batches import Batch, Headers, Pictures
+from ganforge.data.dataset import FORMAT, HOLDOUT, Dataset
+from ganforge.data.duplicates import BITS, NEAR
+from ganforge.data.labels import Labelling, class_counts, find_labels, imbalance_warnings
+from ganforge.data.ledger import Ledger, Listener, shown
+from ganforge.data.named import DEMO, DEMO_SIZE, PREFIX
+from ganforge.data.opening import Wanted, default_name, open_source
+from ganforge.data.pixels import Look, Seen
+from ganforge.data.preview import write_preview
+from ganforge.data.problems import REASONS
+from ganforge.data.sizes import Levels, check_resolution, choose_levels, parse_aspect
+from ganforge.data.sorting import Groups, Sorter
+from ganforge.data.sources import Entry, LeftOut, Source
+from ganforge.data.workers import Died, Pool, Task
+from ganforge.data.writing import DatasetWriter, check_out, publish, workspace, write_facts, write_left_out, write_rows
+from ganforge.errors import DataError, unknown
+
+CHOICES = {
+    "fit": ("crop", "pad", "stretch"),
+    "channels": ("auto", "1", "3", "4"),
+    "on_error": ("skip", "stop"),
+    "dedupe": ("none", "exact", "near"),
+    "split": ("auto", "all", "train", "validation", "test"),
+}
+
+TASK_ITEMS = 256  # pictures that a worker gets at once, at most
+TASK_BYTES = 1 << 22  # and bytes of pixels that it gives back
+TASK_PIXELS = 1 << 23  # and pixels that it decodes
+PIXEL_BUDGET = 90_000_000  # pixels that all workers together hold decoded, at 4 to 8 bytes each
+SMALLEST_SHARE = 4  # what reaches under this part of the largest level is too small, unless --min-side says otherwise
+SPARE = 1 << 26  # bytes of disk to be left free
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of `prepare`; the fields are the command's options.
+
+    `max_res`, `min_side` and `workers` are None to have them chosen; `out` None writes `datasets/<source name>`;
+    `workers` 0 does the work in this process.
+    """
+
+    source: str
+    out: Path | None = None
+    max_res: int | None = None
+    aspect: str = "auto"
+    fit: str = "crop"
+    crop: tuple[int, int, int, int] | None = None
+    mirror: bool = False
+    labels: str = "auto"
+    only: tuple[str, ...] = ()
+    channels: str = "auto"
+    background: str = "white"
+    min_side: int | None = None
+    max_megapixels: float = 90.0
+    on_error: str = "skip"
+    dedupe: str = "none"
+    near_distance: int = NEAR
+    holdout: float = 0.0
+    split: str = "auto"
+    root: Path = Path("~/.cache/ganforge")
+    count: int = 5000
+    seed: int = 0
+    workers: int | None = None
+    force: bool = False
+    check: bool = False
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1e6)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` did.
+
+    Attributes:
+        path: the dataset folder; None after a mere check.
+        facts: what `dataset.json` holds; after a check, without the arrays.
+        groups: duplicates, as (name, differing bits or None for the same pixels), by the name of the picture that they
+            are duplicates of.
+    """
+
+    path: Path | None
+    facts: Mapping[str, Any]
+    groups: Groups
+
+
+def prepare(request: Request, listener: Listener | None = None) -> Prepared:
+    """Make a dataset folder of pictures, or with `request.check` only find everything that is wrong with them.
+
+    Raises:
+        DataError: an option makes no sense, the source cannot be read, nothing of it can be taken, the output exists or
+            cannot be written, or the disk is too small.
+    """
+    check_request(request)
+    out = request.out or Path("datasets") / default_name(request.source)
+    place: AbstractContextManager[Path | str]
+    if request.check:
+        place = tempfile.TemporaryDirectory(prefix="ganforge-check-")
+    else:
+        _check_apart(request.source, out)
+        check_out(out, force=request.force)
+        place = workspace(out)
+    ledger = Ledger(listener or Listener(), strict=request.on_error == "stop")
+    with place as folder, Pool(_processes(request)) as pool:
+        material = _gather(request, ledger, pool, Path(folder) / "scratch")
+        if request.check:
+            return _checked(request, ledger, pool, material)
+        finished = Path(folder) / "dataset"
+        facts, groups = _write(request, ledger, pool, material, finished, out.name)
+        publish(finished, out)
+    return Prepared(out, facts, groups)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """The pictures that are worth decoding, and what is to be made of them."""
+
+    source: Source
+    files: int
+    labelling: Labelling
+    seen: Sequence[Seen]
+    levels: Levels
+    look: Look
+
+
+def _gather(request: Request, ledger: Ledger, pool: Pool, scratch: Path) -> _Material:
+    """Everything that comes before the first pixel."""
+    wanted = Wanted(
+        request.source, request.split, request.root, request.count, request.seed, request.max_res or DEMO_SIZE
+    )
+    source = open_source(wanted, scratch)
+    files = len(source.entries) + len(source.left_out)
+    if not files:
+        raise DataError(f"{source.kind} holds no files; give one that holds pictures")
+    ledger.choose(f"source: {source.kind}, {files} files")
+    for note in source.notes:
+        ledger.choose(f"source: {note}")
+    ledger.leave_out(source.left_out)
+    labelling = find_labels(source, request.labels, request.only)
+    ledger.leave_out(labelling.left_out)
+    classes = f"; {len(labelling.classes)} classes" if labelling.classes else ""
+    ledger.choose(f"labels: {labelling.why}{classes}")
+    ledger.warn(labelling.warnings)
+    seen = _survey(request, ledger, pool, source, labelling)
+    if not seen:
+        raise _nothing(ledger, files)
+    sizes = Counter((one.height, one.width) for one in seen)
+    levels = choose_levels(sizes, request.max_res, parse_aspect(request.aspect))
+    ledger.choose(f"sizes: {len(levels.sizes)} levels, {times(levels.sizes[0])} to {times(levels.size)}: {levels.why}")
+    return _Material(source, files, labelling, seen, levels, _look(request, ledger, levels, seen))
+
+
+def _survey(request: Request, ledger: Ledger, pool: Pool, source: Source, labelling: Labelling) -> list[Seen]:
+    """Read all headers; entries that turn out to be no pictures leave the labelling."""
+    entries, total = labelling.entries, len(labelling.entries)
+    tasks = (Task(entries[start : start + TASK_ITEMS]) for start in range(0, total, TASK_ITEMS))
+    seen: list[Seen] = []
+    kept: list[int] = []
+    done = 0
+    for task, answers in pool.map(Headers(source.reader, request.max_pixels), tasks):
+        if isinstance(answers, Died):
+            answers = [LeftOut(task.items[0].name, "decoder-died")]
+        for number, answer in enumerate(answers, done):
+            if isinstance(answer, LeftOut):
+                ledger.leave_out([answer])
+            else:
+                seen.append(answer)
+                kept.append(number)
+        done += len(task.items)
+        ledger.listener.progress("reading headers", done, total)
+    if len(kept) < total:
+        labelling.entries = [entries[number] for number in kept]
+        labelling.labels = [labelling.labels[number] for number in kept] if labelling.labels else []
+    return seen
+
+
+def _look(request: Request, ledger: Ledger, levels: Levels, seen: Sequence[Seen]) -> Look:
+    channels = request.channels
+    if channels == "auto":
+        grey = all(one.grey for one in seen)
+        channels = "1" if grey else "3"
+        if grey:
+            ledger.choose("channels: 1, for all pictures are grey (--channels 3 makes them RGB)")
+    else:
+        ledger.choose(f"channels: {channels}, as --channels asks")
+    smallest = request.min_side if request.min_side is not None else max(1, levels.resolution // SMALLEST_SHARE)
+    return Look(levels.size, int(channels), request.fit, request.crop, background_colour(request.background), smallest)
+
+
+def _convert(
+    request: Request, ledger: Ledger, pool: Pool, material: _Material, writers: Sequence[DatasetWriter]
+) -> Sorter:
+    """Convert all pictures, and write those that are kept where there are writers."""
+    near = request.dedupe == "near" or request.check
+    levels = len(material.levels.sizes) if writers else 0
+    function = Pictures(material.source.reader, material.look, request.max_pixels, levels, hashes=near)
+    sorter = Sorter(ledger, request.dedupe, request.near_distance, request.holdout, writers)
+    entries, labels = material.labelling.entries, material.labelling.labels
+    done = 0
+    what = "converting" if writers else "checking"
+    for task, result in pool.map(function, _tasks(entries, material.seen, material.look), PIXEL_BUDGET):
+        batch = Batch(left_out={0: LeftOut(task.items[0].name, "decoder-died")}) if isinstance(result, Died) else result
+        sorter.take(batch, task.items, labels[done : done + len(task.items)])
+        done += len(task.items)
+        ledger.listener.progress(what, done, len(entries))
+    if not sorter.labels:
+        raise _nothing(ledger, material.files)
+    classes = material.labelling.classes
+    if classes:
+        ledger.warn(imbalance_warnings(classes, class_counts(sorter.labels, classes)))
+    if sorter.conflicts and classes:
+        ledger.warn([f"{sorter.conflicts} duplicates have another label than the picture that they are duplicates of"])
+    return sorter
+
+
+def _tasks(entries: Sequence[Entry], seen: Sequence[Seen], look: Look) -> Iterator[Task[Entry]]:
+    """Entries in portions of about equal work, weighed by the largest picture in them."""
+    each = look.channels * look.size[0] * look.size[1]
+    most = max(1, min(TASK_ITEMS, TASK_BYTES // each))
+    start, total, largest = 0, 0, 0
+    for number, one in enumerate(seen):
+        pixels = one.height * one.width
+        if number > start and (number - start >= most or total + pixels > TASK_PIXELS):
+            yield Task(entries[start:number], largest)
+            start, total, largest = number, 0, 0
+        total += pixels
+        largest = max(largest, pixels)
+    if start < len(entries):
+        yield Task(entries[start:], largest)
+
+
+def _checked(request: Request, ledger: Ledger, pool: Pool, material: _Material) -> Prepared:
+    sorter = _convert(request, ledger, pool, material, [])
+    facts = _facts(request, ledger, material, sorter)
+    return Prepared(None, facts, sorter.groups)
+
+
+def _write(
+    request: Request, ledger: Ledger, pool: Pool, material: _Material, folder: Path, name: str
+) -> tuple[dict[str, Any], Groups]:
+    """Write the whole dataset to `folder`."""
+    sizes, channels = material.levels.sizes, material.look.channels
+    _check_disk(folder.parent, len(material.seen), channels, sizes)
+    writers = [DatasetWriter(folder, channels, sizes)]
+    if request.holdout:
+        writers.append(DatasetWriter(folder / HOLDOUT, channels, sizes))
+    sorter = _convert(request, ledger, pool, material, writers)
+    only_grey = request.channels == "auto" and channels == 3 and sorter.only_grey
+    if only_grey:
+        ledger.choose("channels: 1, for all pictures turned out grey (--channels 3 makes them RGB)")
+    elif request.channels == "auto" and channels == 3:
+        ledger.choose("channels: 3, for not all pictures are grey")
+    facts = _facts(request, ledger, material, sorter) | {"name": name}
+    held = _write_holdout(writers[1], facts, only_grey=only_grey) if request.holdout else 0
+    if request.holdout and not held:
+        ledger.warn([f"--holdout {request.holdout:g} of {len(sorter.labels)} pictures is none: nothing was held out"])
+    facts |= {"holdout": held, "warnings": ledger.warnings}
+    _finish(writers[0], facts, only_grey=only_grey)
+    write_left_out(folder, ledger.left_out)
+    if sorter.groups:
+        rows = ((first, n, "" if d is None else d) for first, twins in sorter.groups.items() for n, d in twins)
+        write_rows(folder / "duplicates.csv", ("picture", "duplicate", "differing_bits"), rows)
+    write_preview(Dataset.open(folder), folder / "preview.png")
+    return facts, sorter.groups
+
+
+def _write_holdout(writer: DatasetWriter, facts: dict[str, Any], *, only_grey: bool) -> int:
+    """Complete the held-out part, or remove it when nothing is in it; how many pictures it has."""
+    if not writer.count:
+        shutil.rmtree(writer.folder)
+        return 0
+    own = facts | {"name": f"{facts['name']}-{HOLDOUT}", "holdout": 0}
+    _finish(writer, own, only_grey=only_grey)
+    return writer.count
+
+
+def _finish(writer: DatasetWriter, facts: dict[str, Any], *, only_grey: bool) -> None:
+    """Complete a dataset's arrays and write its facts, which are completed too."""
+    classes = facts["classes"]
+    facts["arrays"] = writer.finish(only_grey=only_grey, labelled=bool(classes))
+    facts["count"] = writer.count
+    facts["channels"] = writer.channels
+    facts["class_counts"] = class_counts(writer.labels, classes)
+    write_facts(writer.folder, facts)
+
+
+def _facts(request: Request, ledger: Ledger, material: _Material, sorter: Sorter) -> dict[str, Any]:
+    """What `dataset.json` says, before the arrays are known."""
+    sizes = Counter((one.height, one.width) for one in material.seen)
+    by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    classes = list(material.labelling.classes)
+    return {
+        "format": FORMAT,
+        "program": f"ganforge {ganforge.__version__}",
+        "created": datetime.now(UTC).isoformat(),
+        "name": "",
+        "count": len(sorter.labels),
+        "channels": material.look.channels,
+        "base": list(material.levels.base),
+        "resolutions": list(material.levels.resolutions),
+        "sizes": [list(size) for size in material.levels.sizes],
+        "classes": classes,
+        "class_counts": class_counts(sorter.labels, classes),
+        "mirror": request.mirror,
+        "source": {"given": request.source, "kind": material.source.kind, "files": material.files},
+        "options": {name: value for name, value in asdict(request).items() if name not in ("source", "force", "check")}
+        | {"root": str(request.root), "out": None if request.out is None else str(request.out)},
+        "seen": {
+            "distinct": len(sizes),
+            "smallest": list(by_area[0]),
+            "largest": list(by_area[-1]),
+            "most_common": [[list(size), count] for size, count in sizes.most_common(5)],
+        },
+        **ledger.facts(),
+    }
+
+
+# -- refusing what cannot work -------------------------------------------------------------------------------------
+
+
+def check_request(request: Request) -> None:
+    """Refuse options that make no sense, before anything is read.
+
+    Raises:
+        DataError: says which, and what would do.
+    """
+    for name, choices in CHOICES.items():
+        value = getattr(request, name)
+        if value not in choices:
+            raise DataError(unknown(f"value of --{name.replace('_', '-')}", value, choices))
+    if request.max_res is not None:
+        check_resolution(request.max_res)
+    parse_aspect(request.aspect)
+    background_colour(request.background)
+    if request.crop is not None and (min(request.crop[:2]) < 0 or min(request.crop[2:]) < 1):
+        raise DataError(
+            f"--crop {','.join(map(str, request.crop))}: x,y,width,height are pixels, x and y from 0, the others from 1"
+        )
+    ranges = (
+        ("max-megapixels", request.max_megapixels, 0.001, 2000),
+        ("near-distance", request.near_distance, 0, BITS // 2),
+        ("holdout", request.holdout, 0, 0.9),
+        ("workers", request.workers or 0, 0, 1024),
+        ("count", request.count, 1, 10_000_000),
+        ("seed", request.seed, 0, 2**63 - 1),
+        ("min-side", request.min_side or 0, 0, 100_000),
+    )
+    for name, number, least, most in ranges:
+        if not least <= number <= most:
+            raise DataError(f"--{name} {number:g} is not between {least:g} and {most:g}")
+
+
+def background_colour(text: str) -> tuple[int, int, int]:
+    """A colour name or `#rrggbb` as sRGB values.
+
+    Raises:
+        DataError: it is no colour.
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise DataError(f"--background {text!r} is no colour; write a name such as white, or #rrggbb") from None
+    return red, green, blue
+
+
+def times(size: Sequence[int]) -> str:
+    """A size as words: height first."""
+    return f"{size[0]}x{size[1]}"
+
+
+def _processes(request: Request) -> int:
+    if request.workers is not None:
+        return request.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_apart(source: str, out: Path) -> None:
+    """Refuse to write the dataset over, or into the place of, what it is made of."""
+    if source == DEMO or source.startswith(PREFIX) or not os.path.exists(source):
+        return
+    here, there = Path(source).resolve(), out.resolve()
+    if here == there or there in here.parents:
+        raise DataError(f"--out {out} holds the pictures themselves; choose another folder")
+
+
+def _check_disk(folder: Path, count: int, channels: int, sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse what would fill the disk."""
+    each = channels * sum(height * width for height, width in sizes)
+    needed, free = count * (each + 8) + SPARE, shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{count} pictures of up to {times(sizes[-1])} need {gibibytes(needed)} and the disk of {folder.parent} "
+            f"has {gibibytes(free)} free; a smaller --max-res needs a quarter for each halving"
+        )
+
+
+def gibibytes(number: float) -> str:
+    """Bytes in GiB, or in MiB where that is clearer."""
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"
+
+
+def _nothing(ledger: Ledger, files: int) -> DataError:
+    """Nothing is left of what was given."""
+    reason, count = ledger.left_tally.counts.most_common(1)[0]
+    problem, example = REASONS[reason], shown(ledger.left_tally.examples[reason][0])
+    return DataError(
+        f"none of the {files} files can be taken: {problem.what} ({count}, as {example}); {problem.remedy}"
+    )
