@@ -274,7 +274,7 @@ class DataConfig(Frozen):
     digest: str = ""
     count: int = Field(default=0, ge=0)
     classes: tuple[str, ...] = ()
-    mirror: bool = True
+    mirror: bool = Field(default=False, description="a fair coin flips each picture left to right")
     crop: int = Field(default=0, ge=0, description="random crop of up to so many pixels, at the largest level")
 
 

@@ -9,9 +9,6 @@ import click
 import typer
 
 from ganforge.cli.demo import demo
-from ganforge.cli.evaluate import evaluate
-from ganforge.cli.info import info
-from ganforge.cli.interpolate import interpolate
 from ganforge.cli.prepare import prepare
 from ganforge.cli.presets import presets
 from ganforge.cli.resume import resume
@@ -27,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, prepare, train, resume, sample, interpolate, evaluate, presets, info):
+for command in (demo, prepare, train, resume, sample, presets):
     app.command()(command)
 
 
