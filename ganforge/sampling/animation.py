@@ -18,6 +18,8 @@ from PIL import Image
 
 from ganforge.errors import ConfigError, GanforgeError
 from ganforge.images import Pictures, enlarge, over_white, replacing, to_image
+from ganforge.sampling.generator import Generator
+from ganforge.sampling.interpolation import Walk, default_grid, walk_frames
 
 Say: TypeAlias = Callable[[str], None]
 Encoder: TypeAlias = Callable[[Iterable[Image.Image], Path, float, int], None]
@@ -83,6 +85,21 @@ def write_animation(
         else:
             _write_within(list(frames), temporary, fps, max_mb, encode, say)
     return path
+
+
+def write_walk(
+    generator: Generator,
+    seeds: Sequence[int],
+    path: Path,
+    *,
+    fps: float = 24,
+    max_mb: float | None = None,
+    say: Say | None = None,
+) -> Path:
+    """Write a looping slerp through these seeds, all else as it is chosen for a user who says nothing."""
+    columns, rows = default_grid(generator.size)
+    plan = Walk(seeds=tuple(seeds), columns=columns, rows=rows)
+    return write_animation(walk_frames(generator, plan), path, fps, max_mb=max_mb, say=say)
 
 
 def encoder(path: Path) -> Encoder:
