@@ -5,7 +5,6 @@ Nothing here imports torch, numpy or Pillow at the top: `--help` must answer in 
 
 import sys
 
-import click
 import typer
 
 from ganforge.cli.demo import demo
@@ -28,19 +27,24 @@ for command in (demo, prepare, train, resume, sample, presets):
     app.command()(command)
 
 
+# Typer's own name for what it raises on bad usage differs between its versions; this base class is in all of them.
+UsageError = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 the input was refused, 130 interrupted, 1 a defect of ours."""
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except GanforgeError as error:
         _refuse(str(error))
-    except click.UsageError as error:
-        where = f"{error.ctx.command_path} --help" if error.ctx else "ganforge --help"
-        _refuse(f"{error.format_message().rstrip('.')}; see {where}")
-    except click.Abort:
+    except UsageError as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "ganforge"
+        _refuse(f"{error.format_message().rstrip('.')}; see {where} --help")  # type: ignore[attr-defined]
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except (click.exceptions.Exit, KeyboardInterrupt) as stop:
-        sys.exit(getattr(stop, "exit_code", 130))
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
 
 
 def _refuse(message: str) -> None:

@@ -15,14 +15,16 @@ def demo(
     """Quickstart: draw cartoon faces, train a network on them, and write a grid and a walk through its latents."""
     import time
 
-    from ganforge.cli.prepare import listener
+    from ganforge.cli.datasets import Display
     from ganforge.cli.session import Options, describe, plan_costs, run_session, say, write_run
     from ganforge.config import DataConfig
+    from ganforge.data.dataset import Dataset
     from ganforge.data.prepare import Request, prepare
     from ganforge.observers import Interval, Session
     from ganforge.presets.demo import demo_config, fitted
-    from ganforge.sampling.animation import write_walk
+    from ganforge.sampling.animation import write_animation
     from ganforge.sampling.generator import choose_device, load_generator, run_checkpoints
+    from ganforge.sampling.interpolation import Walk, walk_frames
     from ganforge.sampling.pictures import class_labels, write_pictures
     from ganforge.schedule import Schedule
     from ganforge.training.state import TrainState
@@ -30,11 +32,17 @@ def demo(
     began, place = time.monotonic(), choose_device(device)
     folder = _free(out)
     say(f"demo in {folder}: about {minutes:g} minutes")
-    with listener() as listening:
-        dataset = prepare(
-            Request(source="demo", out=folder / "dataset", max_res=32, count=4000, seed=seed), listening
-        ).dataset
-    data = DataConfig(path=str(dataset.path.resolve()), name=dataset.name, digest=dataset.digest, count=dataset.count)
+    with Display() as listening:
+        request = Request(source="demo", out=folder / "dataset", max_res=32, count=4000, seed=seed)
+        prepare(request, listening)
+    dataset = Dataset.open(folder / "dataset")
+    data = DataConfig(
+        path=str(dataset.path.resolve()),
+        name=dataset.name,
+        digest=dataset.digest,
+        count=dataset.count,
+        mirror=True,
+    )
     config = demo_config().model_copy(update={"data": data, "seed": seed})
     costs = plan_costs(config, Schedule.resolve(config.phases, dataset_size=dataset.count), place)
     ready = time.monotonic() - began
@@ -51,7 +59,8 @@ def demo(
     generator = load_generator(run_checkpoints(run)[-1], device=device)
     seeds = list(range(64))
     write_pictures(generator, generator.latents(seeds), class_labels(generator, None, 64), seeds, folder / "grid.png")
-    write_walk(generator, list(range(6)), folder / "walk.gif")
+    frames = walk_frames(generator, Walk(columns=4, rows=3))
+    write_animation(frames, folder / "walk.gif", 24, max_mb=None, say=say)
     say(f"took {(time.monotonic() - began) / 60:.1f} minutes; look at:")
     print(folder / "grid.png")
     print(folder / "walk.gif")

@@ -52,7 +52,7 @@ def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig
         digest=dataset.digest,
         count=dataset.count,
         classes=tuple(dataset.classes),
-        mirror=config.data.mirror,
+        mirror=config.data.mirror or dataset.mirror,
         crop=config.data.crop,
     )
     changes: dict[str, Any] = {"data": data.model_dump(mode="json")}
