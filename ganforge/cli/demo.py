@@ -22,9 +22,8 @@ def demo(
     from ganforge.data.prepare import Request, prepare
     from ganforge.observers import Interval, Session
     from ganforge.presets.demo import demo_config, fitted
-    from ganforge.sampling.animation import write_animation
+    from ganforge.sampling.animation import write_walk
     from ganforge.sampling.generator import choose_device, load_generator, run_checkpoints
-    from ganforge.sampling.interpolation import Walk, walk_frames
     from ganforge.sampling.pictures import class_labels, write_pictures
     from ganforge.schedule import Schedule
     from ganforge.training.state import TrainState
@@ -59,8 +58,7 @@ def demo(
     generator = load_generator(run_checkpoints(run)[-1], device=device)
     seeds = list(range(64))
     write_pictures(generator, generator.latents(seeds), class_labels(generator, None, 64), seeds, folder / "grid.png")
-    frames = walk_frames(generator, Walk(columns=4, rows=3))
-    write_animation(frames, folder / "walk.gif", 24, max_mb=None, say=say)
+    write_walk(generator, range(6), folder / "walk.gif", say=say)
     say(f"took {(time.monotonic() - began) / 60:.1f} minutes; look at:")
     print(folder / "grid.png")
     print(folder / "walk.gif")

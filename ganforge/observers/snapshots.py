@@ -51,8 +51,9 @@ class Snapshots(Observer):
         dataset = self.session.dataset
         level, labels = dataset.level(self.session.config.network.resolution), dataset.labels
         if self.names and labels is not None:
+            # A class without pictures gets a row of any others, so that rows and names agree.
             chosen = [np.flatnonzero(labels == label)[:COLUMNS] for label in range(rows)]
-            indices = np.concatenate([np.resize(found, COLUMNS) for found in chosen if len(found)])
+            indices = np.concatenate([np.resize(found if len(found) else [0], COLUMNS) for found in chosen])
         else:
             indices = np.linspace(0, dataset.count - 1, min(rows * COLUMNS, dataset.count)).astype(np.int64)
         return np.ascontiguousarray(level[indices].transpose(0, 2, 3, 1))

@@ -40,20 +40,35 @@ def grow(
     return tuple(phases)
 
 
+def _small_phases(resolutions: list[int], unit: float, batch: dict[int, int], rate: float) -> tuple[Phase, ...]:
+    """`unit` kimg to fade in each level and as much to settle; the last one settles for as long as all before it."""
+    phases = list(
+        grow(
+            resolutions,
+            fade=f"{unit:g}kimg",
+            stable=f"{unit:g}kimg",
+            batch=batch,
+            rate={resolutions[0]: rate},
+            reset=False,
+        )
+    )
+    before = sum(phase.length.value for phase in phases[:-1])
+    last = phases[-1]
+    return (*phases[:-1], last.model_copy(update={"length": Span(last.fade.value + max(before, unit), "kimg")}))
+
+
 def pggan_small() -> RunConfig:
-    """A good default for one 8-GB card, or a patient CPU, and about 5,000 pictures."""
+    """A good default for one 8-GB card and about 5,000 pictures, 4 to 128.
+
+    Up to 128 feature maps, non-saturating loss with R1 every fourth step, batch 32 (16 at 128), rates 2e-3, adaptive
+    augmentation for small sets. R1 and not WGAN-GP because at equal time on two CPU cores (cartoon faces to 32x32,
+    4 minutes each) its faces had eyes, mouths and clean hair where WGAN-GP's were still smears.
+    """
     return RunConfig(
         preset="pggan-small",
         network=PGGANConfig(resolution=128, latent=128, fmap_base=2048, fmap_max=128, fused=True),
-        objective=ObjectiveConfig(loss="non-saturating", r1=2),
-        phases=grow(
-            [4, 8, 16, 32, 64, 128],
-            fade="300kimg",
-            stable="300kimg",
-            batch={4: 32, 128: 16},
-            rate={4: 2e-3},
-            reset=False,
-        ),
+        objective=ObjectiveConfig(loss="non-saturating", r1=1, every=4),
+        phases=_small_phases([4, 8, 16, 32, 64, 128], 150, {4: 32, 128: 16}, 2e-3),
         optimizer=OptimizerConfig(betas=(0.0, 0.99)),
         ema=EMAConfig(half_life=10),
         augment=AugmentConfig(policy=("colour", "translation", "cutout"), p=0, target=0.6, ramp=500),
@@ -63,31 +78,31 @@ def pggan_small() -> RunConfig:
 def default_pggan(
     base: tuple[int, int], resolution: int, channels: int, classes: int, count: int, gpu: bool
 ) -> RunConfig:
-    """`pggan-small` scaled to the dataset's size and count and to the device."""
-    lowest = min(base)
+    """`pggan-small` scaled to the dataset's size and count and to the device.
+
+    A CPU gets half the feature maps, batch 16 and a tenth of the length; a large set on a GPU a longer run.
+    """
+    lowest, config = min(base), pggan_small()
     resolutions = [lowest << level for level in range((resolution // lowest).bit_length())]
-    config = pggan_small()
     width = 128 if gpu else 64
-    network = config.network.model_copy(
+    changes = {
+        "base": base,
+        "resolution": resolution,
+        "channels": channels,
+        "classes": classes,
+        "latent": width,
+        "fmap_max": width,
+        "fmap_base": width * 16,
+    }
+    unit = min(max(count * 0.03, 50), 600) if gpu else 10
+    batch = {lowest: 32, 128: 16} if gpu else {lowest: 16}
+    return config.model_copy(
         update={
-            "base": base,
-            "resolution": resolution,
-            "channels": channels,
-            "classes": classes,
-            "fmap_max": width,
-            "fmap_base": width * 16,
+            "network": config.network.model_copy(update=changes),
+            "phases": _small_phases(resolutions, unit, batch, 2e-3),
+            "ema": config.ema if gpu else EMAConfig(half_life=3, ramp=0.2),
         }
     )
-    each = 300 if gpu else 30
-    phases = grow(
-        resolutions,
-        fade=f"{each}kimg",
-        stable=f"{each}kimg",
-        batch={lowest: 32, 128: 16},
-        rate={lowest: 2e-3},
-        reset=False,
-    )
-    return config.model_copy(update={"network": network, "phases": phases})
 
 
 PGGAN_PRESETS: dict[str, Callable[[], RunConfig]] = {"pggan-small": pggan_small}
