@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
 from ganforge.data import pixels
 from ganforge.data.dataset import Pixels
+from ganforge.data.duplicates import Impression, impression
 from ganforge.data.problems import Rejected, Trait
 from ganforge.data.pyramid import pyramid
 from ganforge.data.sources import Entry, LeftOut, Reader
@@ -41,7 +41,7 @@ class Batch:
         kept: the places of the others.
         traits: what was noticed about each that is kept.
         prints: a fingerprint of each that is kept.
-        hashes: a perceptual hash of each that is kept, 64 bits, when they are asked for.
+        impressions: what each that is kept looks like from afar, when they are asked for.
         levels: uint8 (kept, C, H, W) of each level, the smallest first; empty when nothing is to be written.
     """
 
@@ -49,7 +49,7 @@ class Batch:
     kept: list[int] = field(default_factory=list)
     traits: list[Trait] = field(default_factory=list)
     prints: list[bytes] = field(default_factory=list)
-    hashes: list[int] = field(default_factory=list)
+    impressions: list[Impression] = field(default_factory=list)
     levels: list[Pixels] = field(default_factory=list)
 
 
@@ -61,7 +61,7 @@ class Pictures:
     look: pixels.Look
     max_pixels: int
     levels: int
-    hashes: bool
+    impressions: bool
 
     def __call__(self, entries: Sequence[Entry]) -> Batch:
         batch = Batch()
@@ -85,17 +85,8 @@ class Pictures:
             grey = (stacked == stacked[:, :1]).all(axis=(1, 2, 3))
             batch.traits = [t | Trait.GREY if g else t for t, g in zip(batch.traits, grey.tolist(), strict=True)]
         batch.prints = [pixels.fingerprint(picture) for picture in made]
-        if self.hashes:
-            batch.hashes = [perceptual_hash(picture) for picture in made]
+        if self.impressions:
+            batch.impressions = [impression(picture) for picture in made]
         if self.levels:
             batch.levels = pyramid(stacked, self.levels)
         return batch
-
-
-def perceptual_hash(picture: npt.NDArray[np.uint8]) -> int:
-    """The 64-bit DCT hash of a picture, uint8 (C, H, W), as imagehash makes it: near pictures differ in few bits."""
-    import imagehash
-    from PIL import Image
-
-    image = Image.fromarray(picture[0] if len(picture) == 1 else picture[:3].transpose(1, 2, 0))
-    return int(str(imagehash.phash(image)), 16)

@@ -7,17 +7,27 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 
 from ganforge.data.problems import Rejected
 from ganforge.data.sources import Entry, LeftOut, Source
 from ganforge.errors import DataError
 
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+NAME_TITLES = ("name", "file", "filename", "file_name", "path", "image", "id")
+LABEL_TITLES = ("label", "class", "category", "target")
 TABLES = ("labels.csv", "labels.json", "dataset.json")
 FEW = 50  # a class of fewer pictures is warned about
 IMBALANCE = 20  # and so is a largest class of more than this many times the smallest
 TABLE_BYTES = 1 << 29
+
+
+@dataclass
+class Table:
+    """A label file: the label of each name, and where they come from."""
+
+    labels: dict[str, str]
+    why: str
 
 
 @dataclass
@@ -41,26 +51,56 @@ class Labelling:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_labels(source: Source, option: str, only: Sequence[str] = ()) -> Labelling:
-    """Find every entry's class.
+def take_table(source: Source, option: str) -> Table | None:
+    """The label file, if there is one; where it lies among the pictures, it leaves the source's entries.
 
     Args:
         source: the pictures.
+        option: as for `find_labels`; `auto` looks for `labels.csv`, `labels.json` and StyleGAN's `dataset.json`.
+
+    Raises:
+        DataError: it cannot be read as labels.
+    """
+    if option in ("none", "folder"):
+        return None
+    labels: dict[str, str] | None
+    if option != "auto":
+        labels, why = _read_table(Path(option)), f"from {option}"
+        inside = _name_inside(source, Path(option))
+    else:
+        names = {entry.name: entry for entry in source.entries if entry.name in TABLES}
+        inside = next((name for name in TABLES if name in names), None)
+        labels = _table(_read_entry(source, names[inside]), inside, "; --labels none ignores it") if inside else None
+        why = f"from {inside} beside the pictures"
+    others = [entry for entry in source.entries if entry.name != inside]
+    if len(others) < len(source.entries):
+        source.entries = others
+        source.left_out.append(LeftOut(str(inside), "label-file"))
+    return None if labels is None else Table(labels, why)
+
+
+def find_labels(source: Source, table: Table | None, option: str, only: Sequence[str] = ()) -> Labelling:
+    """Find every entry's class.
+
+    Args:
+        source: the pictures; best when files that are none have left it.
+        table: from `take_table`.
         option: `auto`, `folder`, `none`, or a CSV or JSON file.
         only: class names to keep; all when empty.
 
     Raises:
-        DataError: the labels asked for are not there, cannot be read, or `only` names no class.
+        DataError: the labels asked for are not there, or `only` names no class.
     """
     if option == "none":
         labelling = _unlabelled(source, "none, as --labels none asks")
+    elif table is not None:
+        labelling = _from_table(source, table)
     elif option == "folder":
         labelling = _from_folders(source, certain=True)
-    elif option == "auto":
-        labelling = _automatic(source)
+    elif any(entry.label is not None for entry in source.entries):
+        labelling = _stated(source)
     else:
-        names, why = _read_table(Path(option)), f"from {option}"
-        labelling = _from_table(source, source.entries, names, why)
+        labelling = _from_folders(source, certain=False)
     return _only(labelling, only) if only else labelling
 
 
@@ -80,21 +120,6 @@ def imbalance_warnings(classes: Sequence[str], counts: Sequence[int]) -> list[st
         ratio = max(present) / min(present)
         warnings.append(f"the largest class has {ratio:.0f} times the pictures of the smallest: expect it to dominate")
     return warnings
-
-
-def _automatic(source: Source) -> Labelling:
-    if any(entry.label is not None for entry in source.entries):
-        return _stated(source)
-    for entry in source.entries:
-        if entry.name in TABLES:
-            names = _table(_read_entry(source, entry), entry.name)
-            if names is None:
-                break
-            pictures = [other for other in source.entries if other is not entry]
-            labelling = _from_table(source, pictures, names, f"from {entry.name} beside the pictures")
-            labelling.left_out.append(LeftOut(entry.name, "label-file"))
-            return labelling
-    return _from_folders(source, certain=False)
 
 
 def _unlabelled(source: Source, why: str) -> Labelling:
@@ -163,14 +188,22 @@ def _class_depth(paths: Sequence[tuple[str, ...]]) -> int:
             return depth
 
 
-def _from_table(source: Source, entries: Sequence[Entry], table: dict[str, str], why: str) -> Labelling:
+def _name_inside(source: Source, path: Path) -> str | None:
+    """The name of a file of the disk among the source's entries."""
+    root = getattr(source.reader, "root", None)
+    if root is None or not path.resolve().is_relative_to(Path(root).resolve()):
+        return None
+    return path.resolve().relative_to(Path(root).resolve()).as_posix()
+
+
+def _from_table(source: Source, table: Table) -> Labelling:
     """Labels by path, or by what is left of it without folders or ending, where that is one file's alone."""
-    by_name = _without_folders(table)
-    names = Counter(PurePosixPath(entry.name).name for entry in entries)
+    exact, by_name = table.labels, _without_folders(table.labels)
+    names = Counter(PurePosixPath(entry.name).name for entry in source.entries)
     kept, labels, left_out = [], [], []
-    for entry in entries:
+    for entry in source.entries:
         path = PurePosixPath(entry.name)
-        label = table.get(entry.name, table.get(str(path.with_suffix(""))))
+        label = exact.get(entry.name, exact.get(str(path.with_suffix(""))))
         if label is None and names[path.name] == 1:
             label = by_name.get(path.name, by_name.get(path.stem))
         if label is None:
@@ -179,18 +212,17 @@ def _from_table(source: Source, entries: Sequence[Entry], table: dict[str, str],
             kept.append(entry)
             labels.append(label)
     if not kept:
-        example = next(iter(table), "")
         raise DataError(
-            f"no label fits a picture of {source.kind}: the first is for {example!r}, the first file is "
-            f"{entries[0].name if entries else None!r}; write paths as they are below the source"
+            f"no label fits a picture of {source.kind}: the first is for {next(iter(exact), '')!r}, the first picture "
+            f"is {source.entries[0].name!r}; write paths as they are below the source"
         )
-    labelling = _indexed(kept, labels, _ordered(labels), why, left_out)
+    labelling = _indexed(kept, labels, _ordered(labels), table.why, left_out)
     if left_out:
         labelling.warnings.append(
             f"{len(left_out)} files have no label, as {left_out[0].name!r}: left out (--labels none takes all)"
         )
-    if len(table) > len(kept):
-        labelling.warnings.append(f"{len(table) - len(kept)} labels are for files that are not there")
+    if len(exact) > len(kept):
+        labelling.warnings.append(f"{len(exact) - len(kept)} labels are for files that are not there")
     return labelling
 
 
@@ -224,32 +256,38 @@ def _read_entry(source: Source, entry: Entry) -> bytes:
         raise DataError(
             f"{entry.name} of {source.kind} cannot be read ({error.detail}); --labels none ignores it"
         ) from error
-    with opened as file:
-        return file.read(TABLE_BYTES) if not hasattr(file, "tobytes") else b""
+    with cast(IO[bytes], opened) as file:
+        return file.read(TABLE_BYTES)
 
 
-def _table(data: bytes, name: str) -> dict[str, str] | None:
+def _table(data: bytes, name: str, remedy: str = "") -> dict[str, str] | None:
     """A label file as label by name; None when it is a StyleGAN `dataset.json` that says there are no labels."""
     try:
         text = data.decode("utf-8-sig")
         if name.lower().endswith(".json"):
-            return _from_json(json.loads(text), name)
+            return _from_json(json.loads(text), name, remedy)
         rows = [row for row in csv.reader(io.StringIO(text)) if row]
     except (UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise DataError(f"{name} cannot be read as labels ({error}); write lines of name,label in UTF-8") from error
-    if rows and [cell.strip().lower() for cell in rows[0]] in HEADERS:
-        rows = rows[1:]
-    if wrong := next((number for number, row in enumerate(rows, 1) if len(row) != 2), None):
-        raise DataError(f"{name}: row {wrong} has {len(rows[wrong - 1])} cells where name,label has 2")
-    return _distinct([(row[0].strip(), row[1].strip()) for row in rows], name)
+        raise DataError(
+            f"{name} cannot be read as labels ({error}); write lines of name,label in UTF-8{remedy}"
+        ) from error
+    columns = (0, 1)
+    if rows:
+        header = [cell.strip().lower() for cell in rows[0]]
+        named = next((header.index(title) for title in NAME_TITLES if title in header), None)
+        labelled = next((header.index(title) for title in LABEL_TITLES if title in header), None)
+        if named is not None and labelled is not None:
+            columns, rows = (named, labelled), rows[1:]
+        elif wrong := next((row for row in rows if len(row) != 2), None):
+            raise DataError(
+                f"{name}: {','.join(wrong)[:80]!r} is not name,label; give it a first line that titles these{remedy}"
+            )
+    if any(len(row) <= max(columns) for row in rows):
+        raise DataError(f"{name}: a row has no cell for its label; fill it{remedy}")
+    return _distinct([(row[columns[0]].strip(), row[columns[1]].strip()) for row in rows], name)
 
 
-HEADERS = [
-    [first, second] for first in ("name", "file", "filename", "path", "image", "id") for second in ("label", "class")
-]
-
-
-def _from_json(content: Any, name: str) -> dict[str, str] | None:
+def _from_json(content: Any, name: str, remedy: str) -> dict[str, str] | None:
     """{"a.png": 3}, [["a.png", 3], ...], or either of them under "labels", as the StyleGAN tools write it."""
     if isinstance(content, dict) and "labels" in content and not isinstance(content["labels"], str | int):
         content = content["labels"]
@@ -264,7 +302,7 @@ def _from_json(content: Any, name: str) -> dict[str, str] | None:
         for pair in pairs
     )
     if not plain:
-        raise DataError(f'{name} is not read as labels; write {{"name": label, ...}} or [["name", label], ...]')
+        raise DataError(f'{name} is not read as labels; write {{"name": label, ...}} or [["name", label], ...]{remedy}')
     return _distinct([(pair[0], str(pair[1])) for pair in pairs], name)
 
 

@@ -17,7 +17,7 @@ import ganforge
 from ganforge.data.batches import Batch, Headers, Pictures
 from ganforge.data.dataset import FORMAT, HOLDOUT, Dataset
 from ganforge.data.duplicates import BITS, NEAR
-from ganforge.data.labels import Labelling, class_counts, find_labels, imbalance_warnings
+from ganforge.data.labels import Labelling, class_counts, find_labels, imbalance_warnings, take_table
 from ganforge.data.ledger import Ledger, Listener, shown
 from ganforge.data.named import DEMO, DEMO_SIZE, PREFIX
 from ganforge.data.opening import Wanted, default_name, open_source
@@ -152,43 +152,51 @@ def _gather(request: Request, ledger: Ledger, pool: Pool, scratch: Path) -> _Mat
     ledger.choose(f"source: {source.kind}, {files} files")
     for note in source.notes:
         ledger.choose(f"source: {note}")
+    table = take_table(source, request.labels)
     ledger.leave_out(source.left_out)
-    labelling = find_labels(source, request.labels, request.only)
+    seen = _survey(request, ledger, pool, source)
+    if not seen:
+        raise _nothing(ledger, files)
+    labelling = find_labels(source, table, request.labels, request.only)
     ledger.leave_out(labelling.left_out)
     classes = f"; {len(labelling.classes)} classes" if labelling.classes else ""
     ledger.choose(f"labels: {labelling.why}{classes}")
     ledger.warn(labelling.warnings)
-    seen = _survey(request, ledger, pool, source, labelling)
-    if not seen:
-        raise _nothing(ledger, files)
+    seen = _seen_of(labelling.entries, source.entries, seen)
     sizes = Counter((one.height, one.width) for one in seen)
     levels = choose_levels(sizes, request.max_res, parse_aspect(request.aspect))
     ledger.choose(f"sizes: {len(levels.sizes)} levels, {times(levels.sizes[0])} to {times(levels.size)}: {levels.why}")
     return _Material(source, files, labelling, seen, levels, _look(request, ledger, levels, seen))
 
 
-def _survey(request: Request, ledger: Ledger, pool: Pool, source: Source, labelling: Labelling) -> list[Seen]:
-    """Read all headers; entries that turn out to be no pictures leave the labelling."""
-    entries, total = labelling.entries, len(labelling.entries)
+def _survey(request: Request, ledger: Ledger, pool: Pool, source: Source) -> list[Seen]:
+    """Read all headers; entries that turn out to be no pictures leave the source."""
+    entries, total = source.entries, len(source.entries)
     tasks = (Task(entries[start : start + TASK_ITEMS]) for start in range(0, total, TASK_ITEMS))
     seen: list[Seen] = []
-    kept: list[int] = []
+    kept: list[Entry] = []
     done = 0
     for task, answers in pool.map(Headers(source.reader, request.max_pixels), tasks):
         if isinstance(answers, Died):
             answers = [LeftOut(task.items[0].name, "decoder-died")]
-        for number, answer in enumerate(answers, done):
+        for entry, answer in zip(task.items, answers, strict=True):
             if isinstance(answer, LeftOut):
                 ledger.leave_out([answer])
             else:
                 seen.append(answer)
-                kept.append(number)
+                kept.append(entry)
         done += len(task.items)
         ledger.listener.progress("reading headers", done, total)
-    if len(kept) < total:
-        labelling.entries = [entries[number] for number in kept]
-        labelling.labels = [labelling.labels[number] for number in kept] if labelling.labels else []
+    source.entries = kept
     return seen
+
+
+def _seen_of(chosen: Sequence[Entry], entries: Sequence[Entry], seen: list[Seen]) -> list[Seen]:
+    """What was seen of the entries that were chosen; both are in the order of all entries."""
+    if len(chosen) == len(entries):
+        return seen
+    wanted = {id(entry) for entry in chosen}
+    return [one for entry, one in zip(entries, seen, strict=True) if id(entry) in wanted]
 
 
 def _look(request: Request, ledger: Ledger, levels: Levels, seen: Sequence[Seen]) -> Look:
@@ -210,7 +218,7 @@ def _convert(
     """Convert all pictures, and write those that are kept where there are writers."""
     near = request.dedupe == "near" or request.check
     levels = len(material.levels.sizes) if writers else 0
-    function = Pictures(material.source.reader, material.look, request.max_pixels, levels, hashes=near)
+    function = Pictures(material.source.reader, material.look, request.max_pixels, levels, impressions=near)
     sorter = Sorter(ledger, request.dedupe, request.near_distance, request.holdout, writers)
     entries, labels = material.labelling.entries, material.labelling.labels
     done = 0

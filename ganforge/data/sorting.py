@@ -77,10 +77,10 @@ class Sorter:
 
     def _drops(self, batch: Batch, row: int, name: str, label: int) -> bool:
         """Whether the picture is left out as a duplicate; it is noted in any case."""
-        near_hash = batch.hashes[row] if batch.hashes else None
-        twin = self._duplicates.find(batch.prints[row], near_hash)
+        look = batch.impressions[row] if batch.impressions else None
+        twin = self._duplicates.find(batch.prints[row], look)
         if twin is None:
-            self._duplicates.keep(name, batch.prints[row], near_hash)
+            self._duplicates.keep(name, batch.prints[row], look)
             self._compared.append(label)
             return False
         self.groups.setdefault(twin.name, []).append((name, twin.distance))
