@@ -292,7 +292,12 @@ class RunConfig(Frozen):
     augment: AugmentConfig = AugmentConfig()
     data: DataConfig = DataConfig()
     precision: Literal["fp32", "bf16"] = "fp32"
-    micro_batch: int = Field(default=0, ge=0, description="pictures computed at once; 0: the whole batch")
+    micro_batch: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default=0, description="pictures computed at once; 0: the whole batch; auto: probed at each growth"
+    )
+    freeze_d: int = Field(
+        default=0, ge=0, description="layers of the discriminator, from the picture on, left as they are"
+    )
     channels_last: bool = True
     deterministic: bool = False
     seed: int = 0

@@ -50,6 +50,11 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         raise TypeError(f"{type(self).__name__} does not define forward")
 
+    def input_side(self) -> list[nn.Module]:
+        """The layers that learn, in order from the picture: what freezing begins with (FreezeD, Mo et al. 2020)."""
+        layers = getattr(self, "blocks", None) or getattr(self, "body", None) or self
+        return [layer for layer in layers.children() if any(True for _ in layer.parameters())]
+
     def packed(self, images: Tensor) -> Tensor:
         """(N, C, H, W) as (N / pack, pack * C, H, W)."""
         pack = self.config.pack

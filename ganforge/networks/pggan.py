@@ -152,6 +152,10 @@ class PGGANDiscriminator(_Growing, Discriminator):
         self.classes = nn.Parameter(torch.randn(config.classes, hidden)) if config.classes and not acgan else None
         self._init_stage(config)
 
+    def input_side(self) -> list[nn.Module]:
+        """1x1 from pictures, then the levels from the largest down."""
+        return [self.from_picture, *reversed(self.blocks), self.last]
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Pictures (N, C, H, W) at the stage's size to scores (N / pack,)."""
         config = self.pggan

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from ganforge.data.stream import to_tensor
 from ganforge.networks.equalized import double
 from ganforge.schedule import Position, Schedule
+from ganforge.training.probe import largest_micro_batch
+from ganforge.training.randomness import generator_for
 from ganforge.training.state import TrainState
 from ganforge.training.updates import Batch, Metrics, update_discriminator, update_generator
 from ganforge.training.world import World
@@ -52,7 +54,10 @@ def train(
 def train_step(state: TrainState, pictures: Pictures, position: Position, world: World) -> StepReport:
     """One step: the discriminator's updates and the generator's in the configured order, or D alone behind the gate."""
     updates, batch = state.config.updates, position.phase.batch
+    grown = state.phase != position.index
     state.enter(position)
+    if grown and state.config.micro_batch == "auto":
+        state.micro_batch = largest_micro_batch(state, real_batch(state, pictures, position, state.images), world)
     micro_before = state.micro_batch
     gated = updates.gate is not None and state.gate.closed()
     rounds = 1 if gated else updates.d_per_g
@@ -93,6 +98,8 @@ def real_batch(state: TrainState, pictures: Pictures, position: Position, start:
     """Real pictures number `start` and on, in [-1, 1], faded as the networks are (Karras et al. 2018, appendix A.1)."""
     arrays, labels = pictures.take(start, position.phase.batch, position.phase.resolution)
     images = to_tensor(arrays, state.device)
+    if state.config.data.crop:
+        images = random_crop(images, state, start)
     if state.config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     if position.fading:
@@ -100,6 +107,22 @@ def real_batch(state: TrainState, pictures: Pictures, position: Position, start:
     if labels is None or not state.config.network.classes:
         return Batch(images, None)
     return Batch(images, torch.from_numpy(labels).to(state.device))
+
+
+def random_crop(images: Tensor, state: TrainState, start: int) -> Tensor:
+    """A window that is up to `crop` pixels (at the largest level) smaller, anywhere, enlarged to the whole size.
+
+    Article D's: each picture's window is a function of its position in the order.
+    """
+    config = state.config
+    share = config.data.crop / config.network.resolution
+    draws = torch.rand(len(images), 2, generator=generator_for(config.seed, "crop", start)) * 2 - 1
+    # affine_grid's units: the picture reaches from -1 to 1, so a window of 1 - share can move by share either way.
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 - share
+    theta[:, :, 2] = draws * share
+    sampled = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
+    return F.grid_sample(images, sampled, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def figures(metrics: dict[str, Tensor]) -> dict[str, float]:

@@ -70,6 +70,8 @@ class TrainState:
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         generator.to(device).to(memory_format=layout)
         discriminator.to(device).to(memory_format=layout)
+        for layer in discriminator.input_side()[: config.freeze_d]:
+            layer.requires_grad_(False)
         ema = copy.deepcopy(generator).eval().requires_grad_(False) if config.ema.half_life else None
         return cls(
             config=config,
@@ -80,7 +82,7 @@ class TrainState:
             optimizer_g=_adam(generator, config),
             optimizer_d=_adam(discriminator, config),
             augment_p=torch.tensor(config.augment.p, device=device),
-            micro_batch=config.micro_batch,
+            micro_batch=config.micro_batch if isinstance(config.micro_batch, int) else 0,
         )
 
     @property

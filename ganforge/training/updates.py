@@ -67,16 +67,45 @@ def autocast(state: TrainState) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+Gradients = list[Tensor | None]
+BOTH = ("real", "fake")
+
+
 def update_discriminator(
-    state: TrainState, batch: Batch, index: int, world: World, parts: tuple[str, ...] = ("real", "fake")
+    state: TrainState, batch: Batch, index: int, world: World, parts: tuple[str, ...] = BOTH
 ) -> Metrics:
-    """One Adam step of the discriminator on real and fake pictures (or on one `part` of them, article A)."""
+    """One Adam step of the discriminator on real and fake pictures (or on one part of them, article A).
+
+    `index` tells apart the updates of one step.
+    """
+    size = len(batch.images)
+    gradients, metrics = _recovering(state, size, lambda: discriminator_gradients(state, batch, index, world, parts))
+    _apply(state.discriminator, state.optimizer_d, gradients, metrics, world)
+    if "real" in parts:
+        _adapt_augmentation(state, metrics.pop("sign/real"), size)
+    return metrics
+
+
+def update_generator(state: TrainState, size: int, world: World) -> Metrics:
+    """One Adam step of the generator on `size` fresh latents."""
+    gradients, metrics = _recovering(state, size, lambda: generator_gradients(state, size, world))
+    _apply(state.generator, state.optimizer_g, gradients, metrics, world)
+    return metrics
+
+
+def discriminator_gradients(
+    state: TrainState, batch: Batch, index: int, world: World, parts: tuple[str, ...] = BOTH, *, always: bool = False
+) -> tuple[Gradients, Metrics]:
+    """This rank's share of the gradients of the discriminator's mean loss, and of its metrics.
+
+    `always` computes the gradient penalties whether or not this step is one of theirs.
+    """
     config, draws = state.config, Draws(state, f"discriminator {index} {'+'.join(parts)}")
     loss_of, objective = find_loss(config.objective.loss), config.objective
     size = len(batch.images)
     latents, fake_labels = draws.latents(size)
     mix = torch.rand(size, generator=draws.generator("mix")).to(state.device)
-    penalise = "real" in parts and state.step % objective.every == 0
+    penalise = "real" in parts and (always or state.step % objective.every == 0)
 
     def micro(share: slice) -> tuple[Tensor, Metrics]:
         draws.reseed(share)
@@ -116,14 +145,11 @@ def update_discriminator(
             )
         return loss, metrics
 
-    metrics = _update(state, state.discriminator, state.optimizer_d, size, micro, world)
-    if "real" in parts:
-        _adapt_augmentation(state, metrics.pop("sign/real"), size)
-    return metrics
+    return _accumulate(state, state.discriminator, size, micro, world)
 
 
-def update_generator(state: TrainState, size: int, world: World) -> Metrics:
-    """One Adam step of the generator on `size` fresh latents."""
+def generator_gradients(state: TrainState, size: int, world: World) -> tuple[Gradients, Metrics]:
+    """This rank's share of the gradients of the generator's mean loss, and of its metrics."""
     draws, loss_of = Draws(state, "generator"), find_loss(state.config.objective.loss)
     latents, labels = draws.latents(size)
 
@@ -136,7 +162,7 @@ def update_generator(state: TrainState, size: int, world: World) -> Metrics:
         metrics: Metrics = {"loss/g": loss_of.generator(verdict.score)}
         return metrics["loss/g"] + _class_loss(state, verdict, here, metrics, "loss/class-g"), metrics
 
-    return _update(state, state.generator, state.optimizer_g, size, micro, world)
+    return _accumulate(state, state.generator, size, micro, world)
 
 
 def _fakes(state: TrainState, latents: Tensor, labels: Tensor | None, share: slice) -> tuple[Tensor, Tensor | None]:
@@ -199,29 +225,38 @@ def _penalties(
     return total * objective.every
 
 
-def _update(
-    state: TrainState, network: nn.Module, optimizer: torch.optim.Adam, size: int, micro: MicroLoss, world: World
-) -> Metrics:
-    """Gradients of the mean loss over the batch, summed over micro-batches and ranks; then one Adam step."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def _recovering(
+    state: TrainState, size: int, compute: Callable[[], tuple[Gradients, Metrics]]
+) -> tuple[Gradients, Metrics]:
+    """Compute gradients; where memory runs out, once more with half the micro-batch."""
     while True:
         try:
-            gradients, metrics = _accumulate(state, parameters, size, micro, world)
-            break
+            return compute()
         except torch.OutOfMemoryError:
             _shrink(state, size)
+
+
+def _learning(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _apply(
+    network: nn.Module, optimizer: torch.optim.Adam, gradients: Gradients, metrics: Metrics, world: World
+) -> None:
+    """Sum gradients and metrics over the ranks, then one step of Adam."""
     names = sorted(metrics)
     world.sum([gradient for gradient in gradients if gradient is not None] + [metrics[name] for name in names])
-    for parameter, gradient in zip(parameters, gradients, strict=True):
+    for parameter, gradient in zip(_learning(network), gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return metrics
 
 
 def _accumulate(
-    state: TrainState, parameters: list[nn.Parameter], size: int, micro: MicroLoss, world: World
-) -> tuple[list[Tensor | None], Metrics]:
+    state: TrainState, network: nn.Module, size: int, micro: MicroLoss, world: World
+) -> tuple[Gradients, Metrics]:
+    """Gradients of the mean loss over this rank's share of a batch, summed over its micro-batches."""
+    parameters = _learning(network)
     totals: list[Tensor | None] = [None] * len(parameters)
     metrics: Metrics = {}
     for share in _shares(state, size, world):

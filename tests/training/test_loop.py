@@ -218,7 +218,60 @@ def test_the_average_forgets_a_new_levels_initial_weights() -> None:
     state, schedule = fresh(config), toy_schedule(config)
     for report in train(state, Toy(), schedule):
         assert state.ema is not None
-        gap = float((state.ema.to_picture[2].weight - state.generator.to_picture[2].weight).abs().max())
+        gap = (state.ema.to_picture[2].weight - state.generator.to_picture[2].weight).abs().max().item()
         if report.position.phase.resolution == 16:
             assert gap < 0.02  # Adam moved each weight by about 0.001 a step, in at most 8 steps
     assert gap > 0
+
+
+@pytest.mark.parametrize("limit", [8, 4, 2])
+def test_the_largest_micro_batch_that_fits_is_found_at_each_growth(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = toy_config(micro_batch="auto")
+    state = fresh(config)
+    forward = state.discriminator.forward
+
+    def planted(images: torch.Tensor, labels: torch.Tensor | None = None) -> Any:
+        if images.shape[2] == 16 and len(images) > limit:
+            raise torch.OutOfMemoryError("planted")
+        return forward(images, labels)
+
+    monkeypatch.setattr(state.discriminator, "forward", planted)
+    reports = list(train(state, Toy(), toy_schedule(config)))
+    used = {report.position.phase.resolution: report.micro_batch for report in reports}
+    assert used == {4: 0, 8: 0, 16: 0 if limit == 8 else limit}
+    assert not any(report.out_of_memory for report in reports)
+
+
+def test_probing_changes_nothing_of_the_run() -> None:
+    probed, plain = toy_config(micro_batch="auto"), toy_config()
+    one, other = fresh(probed), fresh(plain)
+    for state, config in ((one, probed), (other, plain)):
+        for _ in train(state, Toy(), toy_schedule(config)):
+            pass
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(one.generator.state_dict().values(), other.generator.state_dict().values(), strict=True)
+    )
+
+
+def test_frozen_layers_stay_and_the_others_learn() -> None:
+    config = toy_config(freeze_d=2)
+    state = fresh(config)
+    before = copy.deepcopy(state.discriminator.state_dict())
+    for _ in train(state, Toy(), toy_schedule(config)):
+        pass
+    after = state.discriminator.state_dict()
+    frozen = ("from_picture.", "blocks.1.")
+    assert all(torch.equal(before[key], after[key]) for key in before if key.startswith(frozen))
+    assert not torch.equal(before["blocks.0.first.weight"], after["blocks.0.first.weight"])
+
+
+def test_a_random_crop_is_a_window_enlarged() -> None:
+    config = toy_config(data={"crop": 4})
+    state, schedule = fresh(config), toy_schedule(config)
+    whole = real_batch(fresh(toy_config()), Toy(), schedule.at(150), 0).images
+    cropped = real_batch(state, Toy(), schedule.at(150), 0).images
+    assert cropped.shape == whole.shape
+    assert not torch.equal(cropped, whole)
+    assert float(cropped.max()) <= float(whole.max()) + 1e-5
+    assert torch.equal(cropped, real_batch(state, Toy(), schedule.at(150), 0).images)
