@@ -8,6 +8,8 @@ import sys
 import typer
 
 from ganforge.cli.demo import demo
+from ganforge.cli.info import info
+from ganforge.cli.interpolate import interpolate
 from ganforge.cli.prepare import prepare
 from ganforge.cli.presets import presets
 from ganforge.cli.resume import resume
@@ -23,12 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, prepare, train, resume, sample, presets):
+for command in (demo, prepare, train, resume, sample, interpolate, presets, info):
     app.command()(command)
 
 
 # Typer's own name for what it raises on bad usage differs between its versions; this base class is in all of them.
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def main() -> None:
@@ -38,9 +40,11 @@ def main() -> None:
     except GanforgeError as error:
         _refuse(str(error))
     except UsageError as error:
-        context = getattr(error, "ctx", None)
-        where = context.command_path if context else "ganforge"
-        _refuse(f"{error.format_message().rstrip('.')}; see {where} --help")  # type: ignore[attr-defined]
+        context, message = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
+        if message:  # there is none where a bare `ganforge` has just printed its help
+            where = context.command_path if context else "ganforge"
+            _refuse(f"{message.rstrip('.')}; see {where} --help")
+        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except typer.Exit as stop:

@@ -5,24 +5,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganforge.config import DataConfig, RunConfig, parse_assignments
+from ganforge import checkpoint
+from ganforge.config import AugmentConfig, DataConfig, RunConfig, parse_assignments
 from ganforge.data.dataset import Dataset
-from ganforge.errors import ConfigError
-from ganforge.presets import PRESETS, default_for, find_preset, fit
+from ganforge.errors import ConfigError, unknown
+from ganforge.presets import PRESETS, continued, default_for, find_preset, fit
+from ganforge.sampling.generator import find_generator
+from ganforge.schedule import Span
+
+AUGMENT: dict[str, dict[str, Any]] = {
+    "none": AugmentConfig().model_dump(mode="json"),
+    "diffaugment": {"policy": ["colour", "translation", "cutout"], "p": 1.0, "target": None, "ramp": 500.0},
+    "ada": {"policy": ["colour", "translation", "cutout"], "p": 0.0, "target": 0.6, "ramp": 500.0},
+}
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asked of a run, as typed."""
+    """What the user asked of a run, as typed; `source` is the configuration of the run that it fine-tunes."""
 
-    arch: str
+    arch: str | None = None
     preset: str | None = None
     max_res: int | None = None
     assignments: tuple[str, ...] = ()
     kimg: float | None = None
+    kimg_per_phase: float | None = None
+    fade: float | None = None
     batch: str | None = None
+    micro_batch: str | None = None
     precision: str | None = None
+    augment: str | None = None
+    freeze_d: int | None = None
     seed: int | None = None
+    source: RunConfig | None = None
 
 
 def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig, str]:
@@ -30,22 +45,10 @@ def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig
 
     Raises ConfigError, one line, for wishes that cannot be met.
     """
-    resolution = _resolution(wishes.max_res, dataset)
-    facts: dict[str, Any] = {
-        "base": dataset.base,
-        "resolution": resolution,
-        "channels": dataset.channels,
-        "classes": len(dataset.classes),
-    }
-    if wishes.preset is None:
-        config = default_for(wishes.arch, **facts, count=dataset.count, gpu=gpu)
-        reason = (
-            f"{config.preset} scaled to {dataset.count} pictures of {resolution} pixels and "
-            f"{'a GPU' if gpu else 'the CPU'} (--preset chooses another)"
-        )
-    else:
-        config = fit(_preset(wishes.preset), **facts)
-        reason = f"preset {config.preset or wishes.preset}"
+    resolution = choose_resolution(wishes.max_res, dataset)
+    config, reason = _begin(wishes, dataset, resolution, gpu)
+    if wishes.max_res is not None and wishes.max_res > resolution:
+        reason += f"; {resolution} is the largest size of {dataset.path}, prepare it with --max-res {wishes.max_res}"
     data = DataConfig(
         path=str(dataset.path.resolve()),
         name=dataset.name,
@@ -55,14 +58,34 @@ def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig
         mirror=config.data.mirror or dataset.mirror,
         crop=config.data.crop,
     )
-    changes: dict[str, Any] = {"data": data.model_dump(mode="json")}
-    changes |= {
-        name: getattr(wishes, name) for name in ("kimg", "precision", "seed") if getattr(wishes, name) is not None
+    config = config.changed({"data": data.model_dump(mode="json")}, "dataset")
+    for name, changes in _option_changes(wishes, config):
+        config = config.changed(changes, name)
+    config = config.changed(parse_assignments(list(wishes.assignments)))
+    return config, reason
+
+
+def _begin(wishes: Wishes, dataset: Dataset, resolution: int, gpu: bool) -> tuple[RunConfig, str]:
+    facts: dict[str, Any] = {
+        "base": dataset.base,
+        "resolution": resolution,
+        "channels": dataset.channels,
+        "classes": len(dataset.classes),
     }
-    config = config.changed(changes, "options")
-    if wishes.batch:
-        config = config.changed(_batches(wishes.batch, config), "--batch")
-    return config.changed(parse_assignments(list(wishes.assignments))), reason
+    if wishes.source is not None:
+        if wishes.arch not in (None, wishes.source.network.arch):
+            raise ConfigError(f"--from: that run is a {wishes.source.network.arch}; leave --arch {wishes.arch} out")
+        begun = default_for(wishes.source.network.arch, **facts, count=dataset.count, gpu=gpu)
+        return continued(wishes.source, begun), f"fine-tuning a {wishes.source.network.arch} with its own settings"
+    if wishes.preset is not None:
+        config = fit(_preset(wishes.preset), **facts)
+        if wishes.arch not in (None, config.network.arch):
+            raise ConfigError(f"--preset {wishes.preset} is a {config.network.arch}; leave --arch {wishes.arch} out")
+        return config, f"preset {config.preset or wishes.preset}"
+    config = default_for(wishes.arch or "pggan", **facts, count=dataset.count, gpu=gpu)
+    where = "a GPU" if gpu else "the CPU"
+    what = f"{dataset.count} pictures of {resolution} pixels and {where}"
+    return config, f"{config.preset} scaled to {what} (--preset chooses another)"
 
 
 def _preset(name: str) -> RunConfig:
@@ -77,16 +100,72 @@ def _preset(name: str) -> RunConfig:
         raise ConfigError(f"--preset {name}: not JSON ({error})") from None
 
 
-def _resolution(wished: int | None, dataset: Dataset) -> int:
-    if wished is None:
-        return dataset.resolution
-    if wished in dataset.resolutions:
-        return wished
-    sizes = ", ".join(map(str, dataset.resolutions))
-    if wished > dataset.resolution:
-        # The largest that there is: the pictures were not prepared any larger.
-        return dataset.resolution
-    raise ConfigError(f"--max-res {wished}: not a size of {dataset.path}; its sizes are {sizes}")
+@dataclass(frozen=True)
+class Origin:
+    """The checkpoint that a fine-tuned run begins with."""
+
+    path: Path
+    config: RunConfig
+    content: dict[str, Any]
+
+
+def open_origin(what: str | None) -> Origin | None:
+    """The run (its newest whole checkpoint) or checkpoint that `--from` names. Raises CheckpointError, one line."""
+    if what is None:
+        return None
+    path, _ = find_generator(what)
+    content = checkpoint.read(path)
+    return Origin(path, RunConfig.parse(content["config"], str(path)), content)
+
+
+def choose_resolution(wished: int | None, dataset: Dataset) -> int:
+    """The level to train to: the wished one, or the dataset's largest where that is smaller.
+
+    Raises ConfigError for a size that is no doubling of the base grid, or smaller than all levels.
+    """
+    if wished is None or wished in dataset.resolutions:
+        return wished or dataset.resolution
+    factor, rest = divmod(wished, min(dataset.base))
+    if rest or factor & (factor - 1) or factor == 0:
+        sizes = ", ".join(map(str, dataset.resolutions))
+        raise ConfigError(f"--max-res {wished}: not a size of {dataset.path}; its sizes are {sizes}")
+    return dataset.resolution
+
+
+def _option_changes(wishes: Wishes, config: RunConfig) -> list[tuple[str, dict[str, Any]]]:
+    """Each option that was given, as changes to the configuration."""
+    changes: list[tuple[str, dict[str, Any]]] = []
+    for name in ("kimg", "precision", "freeze_d", "seed"):
+        if getattr(wishes, name) is not None:
+            changes.append((f"--{name.replace('_', '-')}", {name: getattr(wishes, name)}))
+    if wishes.kimg_per_phase is not None or wishes.fade is not None:
+        changes.append(("--kimg-per-phase and --fade", _lengths(wishes.kimg_per_phase, wishes.fade, config)))
+    if wishes.batch is not None:
+        changes.append(("--batch", _batches(wishes.batch, config)))
+    if wishes.micro_batch is not None:
+        value = int(wishes.micro_batch) if wishes.micro_batch.isdigit() else wishes.micro_batch
+        changes.append(("--micro-batch", {"micro_batch": value}))
+    if wishes.augment is not None:
+        if wishes.augment not in AUGMENT:
+            raise ConfigError(f"--augment: {unknown('augmentation', wishes.augment, AUGMENT)}")
+        changes.append(("--augment", {"augment": AUGMENT[wishes.augment]}))
+    return changes
+
+
+def _lengths(kimg: float | None, share: float | None, config: RunConfig) -> dict[str, Any]:
+    """Every phase `kimg` long, the first `share` of it fading (nothing fades into the lowest level)."""
+    if share is not None and not 0 <= share <= 1:
+        raise ConfigError(f"--fade {share:g}: the share of a phase that fades is from 0 to 1")
+    changes: dict[str, Any] = {}
+    for index, phase in enumerate(config.phases):
+        old = phase.fade.value / phase.length.value if phase.fade.unit == phase.length.unit else 0.5
+        faded = (
+            old if share is None else share if index and phase.resolution > config.phases[index - 1].resolution else 0
+        )
+        length = phase.length if kimg is None else Span(kimg, "kimg")
+        changes[f"phases.{index}.length"] = str(length)
+        changes[f"phases.{index}.fade"] = str(Span(length.value * faded, length.unit))
+    return changes
 
 
 def _batches(text: str, config: RunConfig) -> dict[str, Any]:

@@ -7,16 +7,28 @@ import typer
 
 
 def train(
-    arch: Annotated[str, typer.Option(help="pggan, sagan or dcgan.")] = "pggan",
+    arch: Annotated[str | None, typer.Option(help="pggan, sagan or dcgan.", show_default="pggan")] = None,
     data: Annotated[str | None, typer.Option(help="Dataset folder; else the only or newest below datasets/.")] = None,
     max_res: Annotated[int | None, typer.Option(help="Shorter side to train to; else the dataset's largest.")] = None,
     preset: Annotated[str | None, typer.Option(help="A preset's name, or a JSON file.")] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="key=value of the configuration.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Length of the whole run, thousands of images shown.")] = None,
+    kimg_per_phase: Annotated[float | None, typer.Option(help="Length of every phase, thousands of images.")] = None,
+    fade: Annotated[float | None, typer.Option(help="The share of each phase that fades, 0 to 1.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch size, or by resolution: 4:128,64:32.")] = None,
+    micro_batch: Annotated[
+        str | None, typer.Option(help="Pictures computed at once, gradients accumulated; auto: the most that fit.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else runs/<number>-<arch>-<dataset>.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
+    augment: Annotated[str | None, typer.Option(help="none, diffaugment or ada (adaptive), for few pictures.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Fine-tune: begin with the weights of this run or checkpoint.")
+    ] = None,
+    freeze_d: Annotated[
+        int | None, typer.Option(help="Leave so many of the discriminator's first layers as they are.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
@@ -34,16 +46,33 @@ def train(
         say,
         write_run,
     )
-    from ganforge.cli.settings import Wishes, configure
+    from ganforge.cli.settings import Wishes, configure, open_origin
     from ganforge.data.dataset import find_dataset
     from ganforge.observers import Interval, Session
     from ganforge.sampling.generator import choose_device
     from ganforge.training.state import TrainState
+    from ganforge.training.transfer import adopt
 
     place, every = choose_device(device), Interval.parse(checkpoint_every)
     dataset, sentence = find_dataset(data)
     say(sentence)
-    wishes = Wishes(arch, preset, max_res, tuple(assign or ()), kimg, batch, precision, seed)
+    origin = open_origin(source)
+    wishes = Wishes(
+        arch=arch,
+        preset=preset,
+        max_res=max_res,
+        assignments=tuple(assign or ()),
+        kimg=kimg,
+        kimg_per_phase=kimg_per_phase,
+        fade=fade,
+        batch=batch,
+        micro_batch=micro_batch,
+        precision=precision,
+        augment=augment,
+        freeze_d=freeze_d,
+        seed=seed,
+        source=origin.config if origin else None,
+    )
     config, reason = configure(wishes, dataset, gpu=place.type == "cuda")
     say(reason)
     schedule = resolve_schedule(config, dataset)
@@ -54,7 +83,11 @@ def train(
     folder = _run_folder(out, f"{config.network.arch}-{dataset.name}")
     write_run(folder, config, [])
     say(f"run {folder}")
-    session = Session(folder, config, TrainState.create(config, place), schedule, dataset)
+    state = TrainState.create(config, place)
+    if origin:
+        taken, there = adopt(state, origin.content)
+        say(f"{taken} of {there} tensors taken from {origin.path}; the others are new")
+    session = Session(folder, config, state, schedule, dataset)
     code = run_session(session, Options(every, keep), costs)
     if code == 0:
         say(f"done: {folder}/samples has the grids; next: ganforge interpolate {folder} --out walk.gif")

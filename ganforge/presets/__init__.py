@@ -5,8 +5,9 @@ from collections.abc import Callable
 from ganforge.config import RunConfig
 from ganforge.errors import ConfigError, unknown
 from ganforge.presets.dcgan import DCGAN_PRESETS, default_dcgan
-from ganforge.presets.pggan import PGGAN_PRESETS, default_pggan, grow
+from ganforge.presets.pggan import PGGAN_PRESETS, default_pggan
 from ganforge.presets.sagan import SAGAN_PRESETS, default_sagan
+from ganforge.schedule import Span
 
 PRESETS: dict[str, Callable[[], RunConfig]] = {**PGGAN_PRESETS, **SAGAN_PRESETS, **DCGAN_PRESETS}
 
@@ -16,7 +17,7 @@ DEFAULTS: dict[str, Callable[[tuple[int, int], int, int, int, int, bool], RunCon
     "dcgan": default_dcgan,
 }
 
-__all__ = ["DEFAULTS", "PRESETS", "default_for", "find_preset", "grow"]
+__all__ = ["DEFAULTS", "PRESETS", "continued", "default_for", "find_preset", "fit"]
 
 
 def find_preset(name: str) -> RunConfig:
@@ -59,3 +60,28 @@ def fit(config: RunConfig, *, base: tuple[int, int], resolution: int, channels: 
     }
     network = config.network.model_copy(update=changes)
     return RunConfig.parse(config.model_copy(update={"network": network, "phases": phases}).model_dump(mode="json"))
+
+
+def continued(source: RunConfig, begun: RunConfig) -> RunConfig:
+    """The configuration that fine-tunes `source`'s networks on the pictures that `begun` was made for.
+
+    All is as in the source run but the pictures' size, channels and classes, and the phases: those of `begun` from the
+    source's resolution up. Raises ConfigError for pictures of another base grid.
+    """
+    network, target = source.network, begun.network
+    if network.base != target.base:
+        raise ConfigError(
+            f"--from: that run's base grid is {network.base}, these pictures' is {target.base}; "
+            "prepare them with the same --aspect and a --max-res of the same family"
+        )
+    resolution = max(target.resolution, min(phase.resolution for phase in source.phases))
+    start = min(network.resolution, resolution)
+    phases = [phase for phase in begun.phases if phase.resolution >= start]
+    nothing = Span(0, phases[0].fade.unit)
+    phases[0] = phases[0].model_copy(update={"fade": nothing})
+    changed = network.model_copy(
+        update={"resolution": resolution, "channels": target.channels, "classes": target.classes}
+    )
+    return RunConfig.parse(
+        source.model_copy(update={"network": changed, "phases": tuple(phases), "kimg": None}).model_dump(mode="json")
+    )

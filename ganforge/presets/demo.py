@@ -19,7 +19,7 @@ def demo_config() -> RunConfig:
     phases = tuple(
         Phase(
             resolution=resolution,
-            length="1000img",
+            length=Span(1000, "img"),
             fade=Span(1000 * FADE.get(resolution, 0), "img"),
             batch=16,
             lr_g=2e-3,

@@ -210,8 +210,8 @@ def pggan_animeface_256() -> RunConfig:
         phases.append(
             Phase(
                 resolution=resolution,
-                length="6epoch",
-                fade="0epoch" if resolution == 4 else "3epoch",
+                length=Span(6, "epoch"),
+                fade=Span(0 if resolution == 4 else 3, "epoch"),
                 batch={128: 8, 256: 5}.get(resolution, 16),
                 lr_g=1e-3,
                 lr_d=1e-3,
@@ -240,9 +240,9 @@ def pggan_character_256() -> RunConfig:
     phases = [
         Phase(
             resolution=4 << level,
-            length="100epoch",
+            length=Span(100, "epoch"),
             # 20,000 steps of 16 in its 4,077 pictures: 78.5 epochs, kept as such so that it fits every set.
-            fade="0epoch" if level == 0 else f"{20_000 * 16 / 4_077:.4g}epoch",
+            fade=Span(0 if level == 0 else round(20_000 * 16 / 4_077, 3), "epoch"),
             batch=16,
             lr_g=1e-3,
             lr_d=1e-3,
