@@ -19,9 +19,9 @@ from ganforge.data.problems import Rejected, Trait
 Picture = Image.Image
 
 # A JPEG may be decoded at a half, a quarter or an eighth of its size, which is many times faster, as long as it stays
-# this many times larger than the largest level: then LANCZOS still does the last reduction, and the result is the same
-# to within rounding (benchmarks/prepare_speed.py measures by how much).
-DRAFT_MARGIN = 3.0
+# this many times larger than the largest level: then LANCZOS still does the last reduction, and the result differs by
+# 0.2 of 255 in the mean and by 4 at most (benchmarks/prepare_speed.py measures it).
+DRAFT_MARGIN = 4.0
 
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -35,6 +35,7 @@ UPRIGHT = {
 }
 TURNED = frozenset({5, 6, 7, 8})  # orientations that exchange width and height
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+TURNED_BY_PILLOW = frozenset({"TIFF"})
 GREY_MODES = DEEP_MODES | {"1", "L"}
 PLAIN = {"1": "L", "P": "RGB", "RGBX": "RGB"}
 OTHER_SPACES = frozenset({"CMYK", "YCbCr", "HSV", "LAB"})
@@ -117,13 +118,15 @@ def convert(stream: IO[bytes] | Picture, look: Look, max_pixels: int, suffix: st
         if image.format not in SEVERAL_VIEWS and getattr(image, "is_animated", False):
             traits |= Trait.ANIMATED
         full = image.size
+        if image.format in TURNED_BY_PILLOW and _exif_orientation(image) in UPRIGHT:
+            traits |= Trait.ROTATED
         reduction = _decode_reduced(image, look) if image.format in ("JPEG", "MPO") else 1.0
         image.load()
         orientation = _orientation(image)
         picture, found = _srgb(image, look)
         traits |= found
-        if turn := UPRIGHT.get(orientation):
-            picture = picture.transpose(turn)
+        if orientation in UPRIGHT:
+            picture = picture.transpose(UPRIGHT[orientation])
             full = full[::-1] if orientation in TURNED else full
             traits |= Trait.ROTATED
         picture, found = _fitted(picture, full, reduction, look)
@@ -201,6 +204,11 @@ def _misnamed(image: Picture, suffix: str) -> bool:
 
 
 def _orientation(image: Picture) -> int:
+    """The EXIF orientation that is ours to obey, 1 to 8."""
+    return 1 if image.format in TURNED_BY_PILLOW else _exif_orientation(image)
+
+
+def _exif_orientation(image: Picture) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none, or where the EXIF data is damaged."""
     try:
         value = image.getexif().get(ORIENTATION, 1)

@@ -102,7 +102,7 @@ class Stream:
 
 def to_tensor(pictures: Pixels, device: torch.device | str) -> torch.Tensor:
     """uint8 pictures (N, C, H, W) as float32 in [-1, 1]: they go to `device` as bytes and are scaled there."""
-    tensor = torch.from_numpy(pictures)
+    tensor = torch.from_numpy(pictures if pictures.flags.writeable else pictures.copy())
     if torch.device(device).type == "cuda":
         tensor = tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device).to(torch.float32).div_(127.5).sub_(1.0)
