@@ -24,6 +24,9 @@ def interpolate(
     grid: Annotated[str | None, typer.Option(help="Several walks side by side, as 4x3.")] = None,
     classes: Annotated[str | None, typer.Option("--class", help="Class names or numbers to pass, as a,b,c.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Cut latents off at this many deviations, as 0.7.")] = None,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="The time-lapse of a run instead: its grids, from the first to the last.")
+    ] = False,
     max_mb: Annotated[float | None, typer.Option(help="No more than this many megabytes.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures drawn at once.")] = 64,
     live: Annotated[bool, typer.Option("--live", help="The trained generator itself, not its average.")] = False,
@@ -32,13 +35,20 @@ def interpolate(
     """Walk from picture to picture through the latents: a GIF, a video, or frames."""
     from rich.progress import track
 
+    from ganforge.checkpoint import find_run
     from ganforge.cli.session import console, say
     from ganforge.sampling.animation import encoder, write_animation
     from ganforge.sampling.generator import find_generator, load_generator
+    from ganforge.sampling.growth import growth_frames
     from ganforge.sampling.interpolation import Walk, default_grid, parse_grid, walk_frames
     from ganforge.sampling.pictures import parse_seeds
 
     encoder(out)
+    if growth:
+        run, sentence = find_run(what)
+        say(f"{sentence}: the growth of its grids")
+        print(write_animation(growth_frames(run, fps), out, fps, max_mb=max_mb, say=say))
+        return
     keys = parse_seeds(seeds)
     path, sentence = find_generator(what)
     say(sentence)
