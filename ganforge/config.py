@@ -274,6 +274,7 @@ class DataConfig(Frozen):
     digest: str = ""
     count: int = Field(default=0, ge=0)
     classes: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = Field(default=(), description="fake labels are drawn in these shares; (): evenly")
     mirror: bool = Field(default=False, description="a fair coin flips each picture left to right")
     crop: int = Field(default=0, ge=0, description="random crop of up to so many pixels, at the largest level")
 

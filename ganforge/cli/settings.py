@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ganforge import checkpoint
 from ganforge.config import AugmentConfig, DataConfig, RunConfig, parse_assignments
 from ganforge.data.dataset import Dataset
@@ -55,6 +57,7 @@ def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig
         digest=dataset.digest,
         count=dataset.count,
         classes=tuple(dataset.classes),
+        class_counts=class_counts(dataset),
         mirror=config.data.mirror or dataset.mirror,
         crop=config.data.crop,
     )
@@ -130,6 +133,13 @@ def choose_resolution(wished: int | None, dataset: Dataset) -> int:
         sizes = ", ".join(map(str, dataset.resolutions))
         raise ConfigError(f"--max-res {wished}: not a size of {dataset.path}; its sizes are {sizes}")
     return dataset.resolution
+
+
+def class_counts(dataset: Dataset) -> tuple[int, ...]:
+    """How many pictures each class has; empty without labels."""
+    if dataset.labels is None:
+        return ()
+    return tuple(int(count) for count in np.bincount(dataset.labels, minlength=len(dataset.classes)))
 
 
 def _option_changes(wishes: Wishes, config: RunConfig) -> list[tuple[str, dict[str, Any]]]:

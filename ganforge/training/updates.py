@@ -43,15 +43,18 @@ class Draws:
         return generator_for(state.config.seed, state.salt, state.step, self.purpose, *what)
 
     def latents(self, batch: int) -> tuple[Tensor, Tensor | None]:
-        """Latents (N, latent) from N(0, 1) and, where there are classes, labels (N,) drawn evenly.
+        """Latents (N, latent) from N(0, 1) and, where there are classes, labels (N,) in the real pictures' shares.
 
-        With packing the pictures of one pack share a label.
+        Were they drawn evenly from uneven classes, D could tell reals from fakes by the label alone. With packing the
+        pictures of one pack share a label.
         """
         network, generator = self.state.config.network, self.generator("latents")
         latents = torch.randn(batch, network.latent, generator=generator)
         labels = None
         if network.classes:
-            packs = torch.randint(network.classes, (batch // network.pack,), generator=generator)
+            counts = self.state.config.data.class_counts or (1,) * network.classes
+            shares = torch.tensor(counts, dtype=torch.float64)
+            packs = torch.multinomial(shares, batch // network.pack, replacement=True, generator=generator)
             labels = packs.repeat_interleave(network.pack).to(self.state.device, non_blocking=True)
         return latents.to(self.state.device, non_blocking=True), labels
 

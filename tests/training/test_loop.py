@@ -24,6 +24,7 @@ from ganforge.objectives import LOSSES
 from ganforge.schedule import Phase
 from ganforge.training.loop import real_batch, train, train_step
 from ganforge.training.state import GateState, TrainState
+from ganforge.training.updates import Draws
 from ganforge.training.world import World
 
 CPU = torch.device("cpu")
@@ -275,3 +276,11 @@ def test_a_random_crop_is_a_window_enlarged() -> None:
     assert not torch.equal(cropped, whole)
     assert float(cropped.max()) <= float(whole.max()) + 1e-5
     assert torch.equal(cropped, real_batch(state, Toy(), schedule.at(150), 0).images)
+
+
+def test_fake_labels_come_in_the_shares_of_the_real_ones() -> None:
+    config = toy_config(network=PGGAN.model_copy(update={"classes": 3}), data={"class_counts": (80, 20, 0)})
+    _, labels = Draws(fresh(config), "test").latents(4000)
+    assert labels is not None
+    shares = torch.bincount(labels, minlength=3) / 4000
+    assert torch.allclose(shares, torch.tensor([0.8, 0.2, 0.0]), atol=0.03)
