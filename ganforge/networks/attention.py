@@ -67,13 +67,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _efficient(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """SDPA of one head. Queries and keys get zeros up to the values' size: the lean kernels want one head size."""
+    """SDPA of one head in the form that its lean kernels ask for, else it falls back to the explicit one.
+
+    They want one head size, so the shorter rows get zeros, and numbers of a row that lie side by side.
+    """
     more = value.shape[2] - query.shape[2]
     if more > 0:
         query, key = F.pad(query, (0, more)), F.pad(key, (0, more))
     elif more < 0:
         value = F.pad(value, (0, -more))
-    out = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], scale=1.0)[:, 0]
+    query, key, value = (rows[:, None].contiguous() for rows in (query, key, value))
+    out = F.scaled_dot_product_attention(query, key, value, scale=1.0)[:, 0]
     return out[..., : out.shape[2] + more] if more < 0 else out
 
 

@@ -70,3 +70,21 @@ def test_few_channels_are_enough(channels: int) -> None:
     x = torch.randn(1, channels, 5, 1)
     assert layer(x).shape == x.shape
     assert layer.maps(x).shape == (1, 5, 5, 1)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_nothing_is_kept_that_grows_with_queries_times_keys(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    layer = SelfAttention(16, spectral=True)
+    initialise(layer, "xavier")
+    x = torch.randn(1, 16, 48, 48).to(memory_format=layout).requires_grad_()
+    sizes: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = layer(x)
+    assert max(sizes) <= 2 * x.numel() < 48 * 48 * 24 * 24
+    torch.autograd.grad(out.sum(), x)
