@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,7 +123,9 @@ def prepare(request: Request, listener: Listener | None = None) -> Prepared:
         if request.check:
             return _checked(request, ledger, pool, material)
         finished = Path(folder) / "dataset"
-        facts, groups = _write(request, ledger, pool, material, finished, out.name)
+        with ExitStack() as stack:
+            writers = _writers(request, material, finished, stack)
+            facts, groups = _write(request, ledger, pool, material, writers, out.name)
         publish(finished, out)
     return Prepared(out, facts, groups)
 
@@ -260,15 +262,19 @@ def _checked(request: Request, ledger: Ledger, pool: Pool, material: _Material) 
     return Prepared(None, facts, sorter.groups)
 
 
-def _write(
-    request: Request, ledger: Ledger, pool: Pool, material: _Material, folder: Path, name: str
-) -> tuple[dict[str, Any], Groups]:
-    """Write the whole dataset to `folder`."""
+def _writers(request: Request, material: _Material, folder: Path, stack: ExitStack) -> list[DatasetWriter]:
+    """What writes the pictures to `folder`, for training and, if some are to be held out, for those."""
     sizes, channels = material.levels.sizes, material.look.channels
     _check_disk(folder.parent, len(material.seen), channels, sizes)
-    writers = [DatasetWriter(folder, channels, sizes)]
-    if request.holdout:
-        writers.append(DatasetWriter(folder / HOLDOUT, channels, sizes))
+    folders = [folder, folder / HOLDOUT] if request.holdout else [folder]
+    return [stack.enter_context(DatasetWriter(each, channels, sizes)) for each in folders]
+
+
+def _write(
+    request: Request, ledger: Ledger, pool: Pool, material: _Material, writers: Sequence[DatasetWriter], name: str
+) -> tuple[dict[str, Any], Groups]:
+    """Write the whole dataset."""
+    folder, channels = writers[0].folder, material.look.channels
     sorter = _convert(request, ledger, pool, material, writers)
     only_grey = request.channels == "auto" and channels == 3 and sorter.only_grey
     if only_grey:

@@ -10,6 +10,7 @@ Processes are spawned, not forked: a fork of a process with threads (torch has s
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -170,8 +171,9 @@ def _serve(connection: Connection) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(("ready", None))
         while True:
-            function, items = connection.recv()
+            message = connection.recv_bytes()
             try:
+                function, items = pickle.loads(message)
                 answer = ("result", function(items))
             except Exception:
                 answer = ("error", traceback.format_exc())

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -52,8 +52,12 @@ class ArrayFile:
         assert self._write_header() == self._header
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        self.close()
         return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file, complete or not."""
+        self._file.close()
 
     def _write_header(self) -> int:
         shape = (self.count, *self.shape)
@@ -71,6 +75,13 @@ class DatasetWriter:
         self.sizes = tuple(sizes)
         self.labels: list[int] = []
         self._files = [ArrayFile(folder / array_name(*size), (channels, *size)) for size in sizes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files:
+            file.close()
 
     @property
     def count(self) -> int:
