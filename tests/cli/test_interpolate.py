@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from toy import PGGAN, toy_config
 
 from ganforge import checkpoint
 from ganforge.cli import main
 from ganforge.networks import build_generator
+from toy import PGGAN, toy_config
 
 
 @pytest.fixture
