@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,11 +12,11 @@ COMMANDS = ["demo", "prepare", "train", "resume", "sample", "interpolate", "eval
 @pytest.mark.parametrize("words", [["--help"], *([command, "--help"] for command in COMMANDS)])
 def test_help_needs_none_of_the_heavy_libraries(words: list[str]) -> None:
     code = (
-        "import sys; sys.argv[1:] = sys.argv[1:]\n"
+        "import sys\n"
         "from ganforge.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'pydantic', 'imageio'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'imageio'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
@@ -24,12 +24,15 @@ def test_help_needs_none_of_the_heavy_libraries(words: list[str]) -> None:
     assert "Usage" in done.stdout
 
 
-def test_help_answers_in_half_a_second() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
+def test_help_answers_in_half_a_second_of_processor_time(words: list[str]) -> None:
+    """Processor time and not the clock's, so that a busy machine does not fail it."""
     times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "ganforge", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "ganforge", *words], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5
 
 
