@@ -38,6 +38,7 @@ class Wishes:
     precision: str | None = None
     augment: str | None = None
     freeze_d: int | None = None
+    conditional: bool | None = None
     seed: int | None = None
     source: RunConfig | None = None
 
@@ -148,6 +149,10 @@ def _option_changes(wishes: Wishes, config: RunConfig) -> list[tuple[str, dict[s
     for name in ("kimg", "precision", "freeze_d", "seed"):
         if getattr(wishes, name) is not None:
             changes.append((f"--{name.replace('_', '-')}", {name: getattr(wishes, name)}))
+    if wishes.conditional is not None:
+        if wishes.conditional and not config.data.classes:
+            raise ConfigError(f"--conditional: {config.data.path} has no classes; prepare it from class sub-folders")
+        changes.append(("--conditional", {"network.classes": len(config.data.classes) * wishes.conditional}))
     if wishes.kimg_per_phase is not None or wishes.fade is not None:
         changes.append(("--kimg-per-phase and --fade", _lengths(wishes.kimg_per_phase, wishes.fade, config)))
     if wishes.batch is not None:

@@ -23,6 +23,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
     augment: Annotated[str | None, typer.Option(help="none, diffaugment or ada (adaptive), for few pictures.")] = None,
+    conditional: Annotated[
+        bool | None,
+        typer.Option("--conditional/--unconditional", help="With the pictures' classes or without; else as usual."),
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="Fine-tune: begin with the weights of this run or checkpoint.")
     ] = None,
@@ -70,6 +74,7 @@ def train(
         precision=precision,
         augment=augment,
         freeze_d=freeze_d,
+        conditional=conditional,
         seed=seed,
         source=origin.config if origin else None,
     )

@@ -43,7 +43,9 @@ def test_the_three_lines_its_first_user_types(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert typed(monkeypatch, "prepare", "./images") == 0
-    assert typed(monkeypatch, "train", "--arch", "pggan", "--max-res", "256", "--kimg", "0.2", *TINY) == 0
+    assert (
+        typed(monkeypatch, "train", "--arch", "pggan", "--max-res", "256", "--kimg", "0.2", "--conditional", *TINY) == 0
+    )
     assert typed(monkeypatch, "interpolate", "--out", "walk.gif") == 0
     run = place / "runs/0001-pggan-images"
     assert Path("walk.gif").stat().st_size > 1000
