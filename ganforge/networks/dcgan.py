@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ganforge.config import DCGANConfig
 from ganforge.errors import ConfigError
 from ganforge.networks.base import Discriminator, Generator, Verdict, class_vector, one_hot
-from ganforge.networks.resampling import same_padding
+from ganforge.networks.resampling import Grid, features, same_padding
 from ganforge.networks.spectral import Conv2d, SpectralNorm, linear
 
 LEAK = 0.2
@@ -59,21 +59,21 @@ class DCGANDiscriminator(Discriminator):
     def __init__(self, config: DCGANConfig) -> None:
         super().__init__(config)
         self.dcgan = config
-        self.body, features = (_paper_discriminator if config.variant == "paper" else _keras_discriminator)(config)
+        self.body, count = (_paper_discriminator if config.variant == "paper" else _keras_discriminator)(config)
         norm = config.discriminator_norm
-        self.score = linear(features, 1, spectral=norm == "spectral", bias=norm != "batch")
-        self.classes = nn.Parameter(torch.zeros(config.classes, features)) if config.classes else None
+        self.score = linear(count, 1, spectral=norm == "spectral", bias=norm != "batch")
+        self.classes = nn.Parameter(torch.zeros(config.classes, count)) if config.classes else None
         _initialise(self, config.variant)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Pictures (N, C, H, W) to scores (N / pack,)."""
-        features = self.body(self.packed(images)).flatten(1)
-        score: Tensor = self.score(features)[:, 0]
+        rows = features(self.body(self.packed(images)))
+        score: Tensor = self.score(rows)[:, 0]
         if self.classes is not None:
             if labels is None:
                 raise ConfigError("a class-conditional discriminator needs labels")
-            own = class_vector(self.classes, labels).reshape(len(score), -1, features.shape[1]).mean(dim=1)
-            score = score + (own * features).sum(dim=1)
+            own = class_vector(self.classes, labels).reshape(len(score), -1, rows.shape[1]).mean(dim=1)
+            score = score + (own * rows).sum(dim=1)
         return Verdict(score)
 
 
@@ -102,7 +102,7 @@ def _paper_generator(config: DCGANConfig) -> nn.Sequential:
     widths = config.generator_widths()
     layers: list[nn.Module] = [
         nn.Linear(config.latent + config.classes, widths[0] * math.prod(config.base), bias=False),
-        nn.Unflatten(1, (widths[0], *config.base)),
+        Grid(config.base),
         nn.BatchNorm2d(widths[0]),
         nn.ReLU(),
     ]
@@ -117,7 +117,7 @@ def _keras_generator(config: DCGANConfig) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.Linear(config.latent + config.classes, width * math.prod(config.base)),
         nn.BatchNorm1d(width * math.prod(config.base), eps=KERAS_EPSILON, momentum=KERAS_MOMENTUM),
-        nn.Unflatten(1, (width, *config.base)),
+        Grid(config.base),
     ]
     for outputs, resample in [*((width, "up") for width in config.generator_widths()), (config.width_g, "none")]:
         layers += [

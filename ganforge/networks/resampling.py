@@ -1,9 +1,8 @@
-"""Doubling and halving of feature maps, apart or folded into the convolution beside them."""
+"""Doubling and halving of feature maps, apart or folded into the convolution beside them; to and from dense layers."""
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -57,6 +56,17 @@ def same_padding(size: Sequence[int], kernel: int, stride: int) -> list[int]:
     return pads
 
 
-def grid(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """The output of a dense layer, (N, C * h * w), as feature maps (N, C, h, w)."""
-    return torch.reshape(x, (x.shape[0], -1, *size))
+class Grid(nn.Module):
+    """The output of a dense layer, (N, h * w * C), as feature maps (N, C, h, w), with channels last in memory."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], *self.size, -1).permute(0, 3, 1, 2)
+
+
+def features(x: Tensor) -> Tensor:
+    """Feature maps (N, C, h, w) as the input of a dense layer, (N, h * w * C): no copy where channels are last."""
+    return x.permute(0, 2, 3, 1).flatten(1)

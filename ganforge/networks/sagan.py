@@ -13,7 +13,7 @@ from ganforge.config import SAGANConfig
 from ganforge.errors import ConfigError
 from ganforge.networks.attention import SelfAttention
 from ganforge.networks.base import Discriminator, Generator, Verdict, class_vector
-from ganforge.networks.resampling import grid
+from ganforge.networks.resampling import Grid
 from ganforge.networks.spectral import conv2d, initialise, linear, table
 
 
@@ -68,8 +68,9 @@ class SAGANGenerator(Generator):
         self.sagan = config
         plan = config.generator_plan()
         (first, width), spectral = plan[0], config.spectral_g
-        self.size = config.base[0] * first // min(config.base), config.base[1] * first // min(config.base)
-        self.dense = linear(config.latent, width * math.prod(self.size), spectral=spectral)
+        size = config.base[0] * first // min(config.base), config.base[1] * first // min(config.base)
+        self.dense = linear(config.latent, width * math.prod(size), spectral=spectral)
+        self.grid = Grid(size)
         attended = config.attention("g")
         self.blocks = nn.ModuleList()
         self.attention = nn.ModuleDict()
@@ -99,7 +100,7 @@ class SAGANGenerator(Generator):
     ) -> tuple[Tensor, dict[int, Tensor]]:
         if self.sagan.classes and labels is None:
             raise ConfigError("a class-conditional generator needs labels")
-        x = grid(self.dense(latents), self.size)
+        x = self.grid(self.dense(latents))
         maps: dict[int, Tensor] = {}
         for index, (side, _) in enumerate(self.sagan.generator_plan()):
             if index:
@@ -138,8 +139,7 @@ class SAGANDiscriminator(Discriminator):
     """Halving residual blocks, flat ones, ReLU, sum over places, linear; classes by projection.
 
     Projection (Miyato & Koyama 2018, arXiv 1802.05637): the inner product of the summed features with the class's
-    vector is added to the score; for a pack of pictures with the mean of their classes' vectors, which is the class's
-    vector where, as in training, a pack is of one class.
+    vector is added to the score; for a pack of pictures with the mean of their classes' vectors.
     """
 
     def __init__(self, config: SAGANConfig) -> None:
