@@ -81,7 +81,8 @@ def default_pggan(
     """`pggan-small` scaled to the dataset's size and count and to the device.
 
     Without classes, as the paper's: on 3,000 emoji of nine uneven classes a conditional run of 60 kimg drew one picture
-    a class. `--conditional` uses them. A CPU gets half the feature maps, batch 16 and a tenth of the length; a large set on a GPU a longer run.
+    a class. `--conditional` uses them. A CPU gets half the feature maps, batch 16 and a tenth of the length; a large
+    set on a GPU a longer run.
     """
     lowest, config = min(base), pggan_small()
     resolutions = [lowest << level for level in range((resolution // lowest).bit_length())]
