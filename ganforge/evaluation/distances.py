@@ -128,8 +128,10 @@ def manifolds(reals: Array, generated: Array, device: torch.device) -> Manifolds
     )
 
 
-def nearest(queries: Array, among: Array, device: torch.device, *, self_excluded: bool = False) -> tuple[Array, Array]:
-    """Distance (N,) to, and index (N,) of, the nearest row of `among` for each query.
+def nearest(
+    queries: Array, among: Array, device: torch.device, *, count: int = 1, self_excluded: bool = False
+) -> tuple[Array, NDArray[np.int64]]:
+    """Distances (N, count) to, and indices (N, count) of, the nearest rows of `among` for each query, nearest first.
 
     With `self_excluded` the two are the same set, and row i is not its own neighbour.
     """
@@ -139,7 +141,7 @@ def nearest(queries: Array, among: Array, device: torch.device, *, self_excluded
         if self_excluded:
             rows = torch.arange(len(block), device=device)
             block[rows, rows + start] = torch.inf
-        least = block.min(dim=1)
+        least = block.topk(min(count, len(b)), dim=1, largest=False, sorted=True)
         distances.append(least.values.sqrt().cpu())
         indices.append(least.indices.cpu())
     return torch.cat(distances).float().numpy(), torch.cat(indices).numpy()

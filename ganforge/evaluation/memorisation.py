@@ -1,8 +1,10 @@
 """Memorisation audit: are generated pictures nearer to the training pictures than unseen real ones are?
 
-A generated picture counts as a copy where it is as near to a training picture as the nearest few of the unseen reals
-are. Compare Meehan et al. 2020, "A Non-Parametric Test to Detect Data-Copying in Generative Models", section 3: the
-test is of the order of the two sets of distances, so no distribution of features is assumed.
+Nearness is the distance to the nearest training picture over that picture's own distance to its nearest neighbour
+(Alaa et al. 2022, "How Faithful is your Synthetic Data?", section 4.3), so that pictures of a common kind are not taken
+for copies. A generated picture counts as a copy where it is as near as the nearest few of the unseen reals are. The
+test is of the order of the two sets of nearnesses, as in Meehan et al. 2020, "A Non-Parametric Test to Detect Data-Copying
+in Generative Models", section 3, so no distribution of features is assumed.
 """
 
 import math
@@ -27,9 +29,9 @@ PAIRS = 16
 class Audit:
     """What the audit found.
 
-    copies: share of generated pictures within `limit` of a training picture. unseen: the same share of real pictures
-    outside training. chance: how often as many copies come about where nothing is copied. pairs: (generated, training)
-    indices of the nearest pairs, nearest first. distances: theirs.
+    copies: share of generated pictures as near to a training picture as `limit`. unseen: the same share of real
+    pictures outside training. chance: how often as many copies come about where nothing is copied. pairs: (generated, training)
+    indices of the nearest pairs, nearest first. nearnesses: theirs; 0 is the very picture, 1 as near as its neighbour.
     """
 
     copies: float
@@ -39,7 +41,7 @@ class Audit:
     generated: int
     baseline: str
     pairs: tuple[tuple[int, int], ...]
-    distances: tuple[float, ...]
+    nearnesses: tuple[float, ...]
 
     @property
     def alarm(self) -> bool:
@@ -53,30 +55,36 @@ def audit(generated: Array, training: Array, held_out: Array | None, device: tor
     The mark is set by the features of held-out reals, or, without them, by each training picture's distance to the
     nearest other one.
     """
-    distances, indices = nearest(generated, training, device)
+    near_by, neighbours = nearest(training, training, device, count=2, self_excluded=True)
+    # Equal pictures in the training set are at distance 0 of each other but for rounding; nothing is nearer than this.
+    floor = 1e-3 * float(np.median(near_by[:, 0])) or 1e-6
+    radii = np.maximum(near_by[:, 0], floor)
     if held_out is None:
-        marks, _ = nearest(training, training, device, self_excluded=True)
-        baseline = f"{len(training)} training pictures, each to the nearest other one"
+        # A training picture that stands in for an unseen one is not its neighbour's neighbour.
+        marked = neighbours[:, 0]
+        back = neighbours[marked, 0] == np.arange(len(training))
+        own = np.where(back, near_by[marked, 1], near_by[marked, 0])
+        marks = near_by[:, 0] / np.maximum(own, floor)
+        baseline = f"{len(training)} training pictures, each without itself"
     else:
-        marks, _ = nearest(held_out, training, device)
+        distances, indices = nearest(held_out, training, device)
+        marks = distances[:, 0] / radii[indices[:, 0]]
         baseline = f"{len(held_out)} held-out pictures"
-    # The least distance that rounding leaves of 0 is a copy's too.
-    floor = 1e-4 * float(np.median(marks))
-    marks = np.sort(np.maximum(marks, floor))
+    distances, indices = nearest(generated, training, device)
+    nearness = distances[:, 0] / radii[indices[:, 0]]
     rank = max(1, math.ceil(QUANTILE * len(marks)))
-    limit = float(marks[rank - 1])
-    near = int((distances <= limit).sum())
-    unseen = int((marks <= limit).sum())
-    order = np.argsort(distances, kind="stable")[:PAIRS]
+    limit = max(float(np.partition(marks, rank - 1)[rank - 1]), 1e-2)
+    near, unseen = int((nearness <= limit).sum()), int((marks <= limit).sum())
+    order = np.argsort(nearness, kind="stable")[:PAIRS]
     return Audit(
-        copies=near / len(distances),
+        copies=near / len(nearness),
         unseen=unseen / len(marks),
         limit=limit,
-        chance=chance_of(near, len(distances), unseen, len(marks)),
-        generated=len(distances),
+        chance=chance_of(near, len(nearness), max(unseen, 1), len(marks)),
+        generated=len(nearness),
         baseline=baseline,
-        pairs=tuple((int(i), int(indices[i])) for i in order),
-        distances=tuple(float(distances[i]) for i in order),
+        pairs=tuple((int(i), int(indices[i, 0])) for i in order),
+        nearnesses=tuple(float(nearness[i]) for i in order),
     )
 
 
@@ -101,7 +109,7 @@ def chance_of(near: int, generated: int, unseen: int, reals: int) -> float:
 
 
 def gallery(found: Audit, generated: PictureSource, training: PictureSource, side: int = 96) -> Image.Image:
-    """The nearest pairs as a picture: generated above, its nearest training picture below, their distance beneath."""
+    """The nearest pairs as a picture: generated above, its nearest training picture below, their nearness beneath."""
     columns = min(8, len(found.pairs))
     rows = math.ceil(len(found.pairs) / columns)
     height, width = generated.shape[1:]
@@ -111,13 +119,13 @@ def gallery(found: Audit, generated: PictureSource, training: PictureSource, sid
     step_w, step_h = cell_w + gap, 2 * cell_h + text + gap + 2
     sheet = Image.new("RGB", (columns * step_w + gap, rows * step_h + gap), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
-    for number, ((made, real), distance) in enumerate(zip(found.pairs, found.distances, strict=True)):
+    for number, ((made, real), nearness) in enumerate(zip(found.pairs, found.nearnesses, strict=True)):
         x, y = gap + number % columns * step_w, gap + number // columns * step_h
         for offset, source, index in ((0, generated, made), (cell_h + 2, training, real)):
             picture = source.take(np.array([index]))[0].transpose(1, 2, 0)
             image = Image.fromarray(picture if picture.shape[2] > 1 else picture[:, :, 0])
             sheet.paste(image.convert("RGB").resize((cell_w, cell_h), Image.Resampling.NEAREST), (x, y + offset))
-        mark = "copy" if distance <= found.limit else ""
+        mark = "copy" if nearness <= found.limit else ""
         colour = (190, 0, 0) if mark else (60, 60, 60)
-        draw.text((x, y + 2 * cell_h + 4), f"{distance:.3g} {mark}", fill=colour, font=font)
+        draw.text((x, y + 2 * cell_h + 4), f"{nearness:.2f} {mark}", fill=colour, font=font)
     return sheet

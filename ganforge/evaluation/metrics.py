@@ -32,7 +32,7 @@ class Figure:
 class Measured:
     """Figures by name (without the extractor), and the numbers that the metric itself chose.
 
-    references: what perfect pictures would have, of metrics that know it themselves. notes: findings that are no scores.
+    references: what perfect pictures would have, of metrics that know it. notes: findings that are no scores.
     """
 
     figures: Mapping[str, Figure]

@@ -280,6 +280,7 @@ class _Scoring:
                 values = [result.figures[figure_name].value for result in results]
                 over = f"{len(values)} independent sets"
                 figure = Figure(float(np.mean(values)), float(np.std(values, ddof=1)), over)
+            mark: float | None
             if reference is not None:
                 mark, count = float(reference.figures[figure_name].value), self._half
             else:
