@@ -10,6 +10,7 @@ from math import log
 from ganforge.errors import DataError
 
 SIDES = range(3, 8)
+LARGEST_ODD = 128  # pixels: larger pictures become a power of two, so that 256 and the like are among their levels
 LARGEST_AUTO = 1024  # no preset trains above it; more must be asked for
 REACH = 0.9  # the share of pictures that an automatic size must not enlarge
 
@@ -103,7 +104,8 @@ def choose_levels(seen: Mapping[Size, int], max_res: int | None, aspect: tuple[i
         share = "all pictures are" if seen[size] == total else f"{seen[size]} of {total} pictures are"
         height, width = size
         grid = f"{exact[0]}x{exact[1]}"
-        return Levels(exact, max_res or min(size), f"{share} {height}x{width}, a doubling of the base grid {grid}")
+        if max_res or min(exact) == 4 or min(size) <= LARGEST_ODD:
+            return Levels(exact, max_res or min(size), f"{share} {height}x{width}, a doubling of the base grid {grid}")
     shape = aspect or (1, 1)
     resolution = max_res or _reached(seen, shape)
     base = _base(resolution, shape)
@@ -147,7 +149,10 @@ def _reached(seen: Mapping[Size, int], shape: tuple[int, int]) -> int:
 
 def _auto_reason(resolution: int, seen: Mapping[Size, int]) -> str:
     reason = f"the largest power of two that 90% of {sum(seen.values())} pictures reach without enlarging"
-    return reason + (f", at most {LARGEST_AUTO}" if resolution == LARGEST_AUTO else "")
+    if resolution == LARGEST_AUTO:
+        return f"{reason}, at most {LARGEST_AUTO}"
+    kept = min(max(seen, key=lambda size: (seen[size], size)))
+    return f"{reason} (--max-res {kept} is allowed too)" if kept > resolution and short_sides(kept) else reason
 
 
 def _base(resolution: int, shape: tuple[int, int]) -> Size:

@@ -176,6 +176,7 @@ def workspace(out: Path) -> Iterator[Path]:
     Raises:
         DataError: the folder cannot be made, or the disk is full.
     """
+    new = not out.parent.exists()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _clean_up(out)
@@ -191,6 +192,9 @@ def workspace(out: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # there is something in it, as there should be
+                out.parent.rmdir()
 
 
 def publish(finished: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ from ganforge.errors import DataError
         ((32, 32), (4, 4)),
         ((48, 48), (3, 3)),
         ((96, 96), (3, 3)),
-        ((160, 160), (5, 5)),
+        ((80, 80), (5, 5)),
         ((256, 384), (4, 6)),
         ((384, 256), (6, 4)),
         ((1024, 1024), (4, 4)),
@@ -31,6 +31,16 @@ def test_auto_is_the_largest_power_of_two_that_nine_in_ten_reach():
     assert choose_levels(nine, None, None).resolution == 128
     eight = Counter({(130, 200): 89, (20, 20): 11})
     assert choose_levels(eight, None, None).resolution == 16
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution"), [((640, 640), 512), ((384, 384), 256), ((384, 512), 256), ((160, 160), 128)]
+)
+def test_large_pictures_off_the_powers_of_two_become_one_unless_asked(size, resolution):
+    levels = choose_levels(Counter({size: 10}), None, None)
+    assert levels.size == (resolution, resolution)
+    assert f"--max-res {min(size)} is allowed too" in levels.why
+    assert choose_levels(Counter({size: 10}), min(size), None).size == size
 
 
 def test_auto_never_exceeds_1024():
