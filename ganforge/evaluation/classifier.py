@@ -64,11 +64,12 @@ class Classifier(Extractor):
             features = self._network[:-1](inputs)
             return features, self._network[-1](features)
         features = self._network[:-1](inputs.flatten(0, 1).unsqueeze(1))
-        logs = functional.log_softmax(self._network[-1](features), dim=1).unflatten(0, (-1, self._stack))
+        logs = functional.log_softmax(self._network[-1](features), dim=1)
+        logs = logs.reshape(len(pictures), self._stack, -1)
         whole = logs[:, 0]
         for channel in range(1, self._stack):
             whole = (whole.unsqueeze(2) + logs[:, channel].unsqueeze(1)).flatten(1)
-        return features.unflatten(0, (-1, self._stack)).flatten(1), whole
+        return features.reshape(len(pictures), -1), whole
 
 
 def stacked(source: PictureSource) -> int:

@@ -3,8 +3,8 @@
 Nearness is the distance to the nearest training picture over that picture's own distance to its nearest neighbour
 (Alaa et al. 2022, "How Faithful is your Synthetic Data?", section 4.3), so that pictures of a common kind are not taken
 for copies. A generated picture counts as a copy where it is as near as the nearest few of the unseen reals are. The
-test is of the order of the two sets of nearnesses, as in Meehan et al. 2020, "A Non-Parametric Test to Detect Data-Copying
-in Generative Models", section 3, so no distribution of features is assumed.
+test is of the order of the two sets of nearnesses (as in Meehan et al. 2020, "A Non-Parametric Test to Detect
+Data-Copying in Generative Models", section 3), so no distribution of features is assumed.
 """
 
 import math
@@ -30,8 +30,9 @@ class Audit:
     """What the audit found.
 
     copies: share of generated pictures as near to a training picture as `limit`. unseen: the same share of real
-    pictures outside training. chance: how often as many copies come about where nothing is copied. pairs: (generated, training)
-    indices of the nearest pairs, nearest first. nearnesses: theirs; 0 is the very picture, 1 as near as its neighbour.
+    pictures outside training. chance: how often as many copies come about where nothing is copied. pairs: (generated,
+    training) indices of the nearest pairs, nearest first. nearnesses: theirs; 0 is the very picture, 1 as near as the
+    training picture's own neighbour.
     """
 
     copies: float
