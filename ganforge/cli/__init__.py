@@ -8,6 +8,7 @@ import sys
 import typer
 
 from ganforge.cli.demo import demo
+from ganforge.cli.evaluate import evaluate
 from ganforge.cli.info import info
 from ganforge.cli.interpolate import interpolate
 from ganforge.cli.prepare import prepare
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, prepare, train, resume, sample, interpolate, presets, info):
+for command in (demo, prepare, train, resume, sample, interpolate, evaluate, presets, info):
     app.command()(command)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from toy import PGGAN, toy_config
 
 from ganforge.config import NetworkConfig
 from ganforge.errors import ConfigError
@@ -11,6 +10,7 @@ from ganforge.networks import build_generator
 from ganforge.sampling.animation import write_walk
 from ganforge.sampling.generator import Generator
 from ganforge.sampling.interpolation import Walk, default_grid, parse_grid, walk_frames
+from toy import PGGAN, toy_config
 
 
 def generator(**changes: object) -> Generator:

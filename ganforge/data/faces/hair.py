@@ -55,7 +55,8 @@ def bumps(points: Sequence[tuple[float, float]] | Points, size: float) -> Points
     out = along[:, ::-1] * (1, -1)
     rise = np.array([0.0, 0.62, 0.95, 1.0, 0.95, 0.62])[None, :, None]
     way = np.array([0.0, 0.1, 0.28, 0.5, 0.72, 0.9])[None, :, None]
-    return (knots[:, None] + along[:, None] * way + size * rise * out[:, None]).reshape(-1, 2)
+    outline: Points = (knots[:, None] + along[:, None] * way + size * rise * out[:, None]).reshape(-1, 2)
+    return outline
 
 
 def _both(canvas: Canvas, outline: Points, colour: Colour, edge: Colour) -> None:

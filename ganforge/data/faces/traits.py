@@ -146,7 +146,8 @@ class _Fate:
     trait's odds can be changed without changing all the faces."""
 
     def __init__(self, seed: int, index: int) -> None:
-        self._numbers = iter(np.random.default_rng((seed, index)).random(48).tolist())
+        numbers: list[float] = np.random.default_rng((seed, index)).random(48).tolist()
+        self._numbers = iter(numbers)
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * next(self._numbers)
