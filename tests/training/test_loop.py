@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from toy import PGGAN, Toy, toy_config, toy_schedule
 
 from ganforge import checkpoint
 from ganforge.config import (
@@ -26,6 +25,7 @@ from ganforge.training.loop import real_batch, train, train_step
 from ganforge.training.state import GateState, TrainState
 from ganforge.training.updates import Draws
 from ganforge.training.world import World
+from toy import PGGAN, Toy, toy_config, toy_schedule
 
 CPU = torch.device("cpu")
 
