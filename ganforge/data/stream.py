@@ -105,4 +105,4 @@ def to_tensor(pictures: Pixels, device: torch.device | str) -> torch.Tensor:
     tensor = torch.from_numpy(pictures if pictures.flags.writeable else pictures.copy())
     if torch.device(device).type == "cuda":
         tensor = tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device).to(torch.float32).div_(127.5).sub_(1.0)
+    return tensor.to(device).div(127.5).sub_(1.0)  # division makes it float32
