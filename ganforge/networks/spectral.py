@@ -151,6 +151,17 @@ def table(classes: int, features: int, *, spectral: bool) -> Table:
     return (SpectralTable if spectral else Table)(classes, features)
 
 
+def singular_values(network: nn.Module) -> dict[str, Tensor]:
+    """The largest singular value (estimated, 0-d, on the device) of each spectrally normalized layer's own weight.
+
+    By the layer's name. When training falls apart they move or jump (Brock et al. 2019, section 4).
+    """
+    with torch.no_grad():
+        return {
+            name: layer.singular_value() for name, layer in network.named_modules() if isinstance(layer, SpectralNorm)
+        }
+
+
 def initialise(network: nn.Module, scheme: str) -> None:
     """Weights of all `Conv2d`, `Linear` and `Table` by `scheme`, biases 0, and fresh singular vectors.
 

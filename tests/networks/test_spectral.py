@@ -8,7 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from ganforge.networks.spectral import Conv2d, Linear, SpectralNorm, Table, conv2d, initialise, linear, table
+from ganforge.networks.spectral import (
+    Conv2d,
+    Linear,
+    SpectralNorm,
+    Table,
+    conv2d,
+    initialise,
+    linear,
+    singular_values,
+    table,
+)
 
 
 def _layers() -> list[tuple[Any, Tensor]]:
@@ -137,3 +147,16 @@ def test_initialisation_is_the_named_one(scheme: str) -> None:
             assert 0.98 * bound < matrix.abs().max().item() <= bound
         if getattr(layer, "bias", None) is not None:
             assert not layer.bias.any()
+
+
+def test_singular_values_are_those_of_the_weights_by_name() -> None:
+    layers = [layer for layer, _ in _layers()]
+    for layer in layers:
+        for _ in range(300):
+            layer.power_iteration()
+    values = singular_values(nn.ModuleDict({"a": layers[0], "b": nn.ModuleList(layers[1:]), "c": nn.Linear(2, 2)}))
+    assert list(values) == ["a", "b.0", "b.1"]
+    for value, layer in zip(values.values(), layers, strict=True):
+        exact = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
+        torch.testing.assert_close(value, exact, rtol=1e-3, atol=1e-3)
+        assert not value.requires_grad
