@@ -6,6 +6,7 @@ trains the default PGGAN for so many thousand images, prints its losses and writ
 """
 
 import sys
+from pathlib import Path
 
 import torch
 
@@ -38,7 +39,7 @@ def main(folder: str, kimg: float) -> None:
             losses = {name: round(value, 3) for name, value in figures(report.metrics).items() if "loss" in name}
             print(report.images, report.position.stage, losses)
     generator = Generator(state.sampler, config, state.images, state.ema is not None, device)
-    save_picture(grid(generator.render(generator.latents(range(16)))), "grid.png")
+    save_picture(grid(generator.render(generator.latents(range(16)))), Path("grid.png"))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from typed import typed
 
 from ganforge.cli import app
+from typed import typed
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,9 +26,7 @@ def commands() -> list[str]:
 def test_every_command_of_the_readme_can_be_typed(line: str) -> None:
     _, name, *words = shlex.split(line)
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    words = [word for word in words if not re.fullmatch(r"\[?[A-Z]+\]?", word)]
-    if name in ("prepare", "info") and not words:
-        words = ["SOURCE"]
+    words = [word for word in words if not re.fullmatch(r"\[[A-Z]+\]", word)]
     with command.make_context(name, words) as context:
         assert context.params
 
