@@ -19,9 +19,9 @@ from ganforge.data.problems import Rejected, Trait
 Picture = Image.Image
 
 # A JPEG may be decoded at a half, a quarter or an eighth of its size, which is many times faster, as long as it stays
-# this many times larger than the largest level: then LANCZOS still does the last reduction, and the result differs by
-# 0.2 of 255 in the mean and by 4 at most (benchmarks/prepare_speed.py measures it).
-DRAFT_MARGIN = 4.0
+# this many times larger than the largest level: then LANCZOS still does the last reduction, and photographs differ by
+# 0.25 of 255 in the mean and by 8 at most (benchmarks/prepare_speed.py measures it).
+DRAFT_MARGIN = 3.0
 
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -246,8 +246,8 @@ def _srgb(image: Picture, look: Look) -> tuple[Picture, Trait]:
         traits = Trait.CMYK
     if image.has_transparency_data and image.mode not in OTHER_SPACES:
         image = image.convert("RGBA")
-    elif image.mode not in OTHER_SPACES:
-        image = image.convert(PLAIN.get(image.mode, image.mode))
+    elif image.mode in PLAIN:
+        image = image.convert(PLAIN[image.mode])
     if profile and (converted := _from_profile(image, profile)):
         image, traits = converted, traits | Trait.PROFILE
     elif image.mode == "LAB":
@@ -262,9 +262,8 @@ def _srgb(image: Picture, look: Look) -> tuple[Picture, Trait]:
             image = flat
     elif image.mode == "RGBA" and look.channels != 4:
         image = image.convert("RGB")
-    if look.channels == 4:
-        return image.convert("RGBA"), traits
-    return image.convert("L") if look.channels == 1 else image, traits
+    wanted = {1: "L", 3: image.mode, 4: "RGBA"}[look.channels]
+    return image if image.mode == wanted else image.convert(wanted), traits
 
 
 def _eight_bits(image: Picture) -> Picture:
@@ -374,7 +373,7 @@ def _fitted(image: Picture, full: tuple[int, int], reduction: float, look: Look)
 
 def _as_array(image: Picture, look: Look) -> Pixels:
     """uint8 (channels, height, width); where all is transparent, the colour is the background."""
-    if look.channels == 3:
+    if look.channels == 3 and image.mode != "RGB":
         image = image.convert("RGB")
     pixels = np.array(image, dtype=np.uint8)
     if look.channels == 4:

@@ -99,7 +99,7 @@ def choose_levels(seen: Mapping[Size, int], max_res: int | None, aspect: tuple[i
     if max_res is not None:
         check_resolution(max_res)
     total = sum(seen.values())
-    size = max(seen, key=lambda size: (seen[size], size))
+    size = _commonest(seen)
     if seen[size] >= REACH * total and (exact := _exact(size, max_res, aspect)):
         share = "all pictures are" if seen[size] == total else f"{seen[size]} of {total} pictures are"
         height, width = size
@@ -116,6 +116,10 @@ def choose_levels(seen: Mapping[Size, int], max_res: int | None, aspect: tuple[i
         off = abs(log(base[1] * shape[1] / base[0] / shape[0]))
         kind = f"the base grid nearest to {shape[0]}:{shape[1]}" + (f" (off by {off:.0%})" if off > 0.005 else "")
     return Levels(base, resolution, f"{why}; {kind}")
+
+
+def _commonest(seen: Mapping[Size, int]) -> Size:
+    return max(seen, key=lambda size: (seen[size], size))
 
 
 def _exact(size: Size, max_res: int | None, aspect: tuple[int, int] | None) -> Size | None:
@@ -151,7 +155,7 @@ def _auto_reason(resolution: int, seen: Mapping[Size, int]) -> str:
     reason = f"the largest power of two that 90% of {sum(seen.values())} pictures reach without enlarging"
     if resolution == LARGEST_AUTO:
         return f"{reason}, at most {LARGEST_AUTO}"
-    kept = min(max(seen, key=lambda size: (seen[size], size)))
+    kept = min(_commonest(seen))
     return f"{reason} (--max-res {kept} is allowed too)" if kept > resolution and short_sides(kept) else reason
 
 

@@ -9,7 +9,6 @@ Processes are spawned, not forked: a fork of a process with threads (torch has s
 
 import contextlib
 import multiprocessing
-import os
 import pickle
 import signal
 import traceback
@@ -166,8 +165,6 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the main process' to handle: it then stops us
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    with contextlib.suppress(OSError):
-        os.nice(1)  # the main process feeds all workers: let it go first
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(("ready", None))
         while True:

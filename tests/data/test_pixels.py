@@ -328,8 +328,8 @@ def test_reduced_decoding_of_jpegs_stays_within_rounding():
     file = saved(image, "JPEG", quality=92)
     full = Image.open(io.BytesIO(file.getvalue())).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     error = np.abs(hwc(pixels(file)[0]).astype(int) - np.asarray(full))
-    assert error.mean() < 0.4
-    assert error.max() <= 4
+    assert error.mean() < 0.6
+    assert error.max() <= 8
 
 
 # -- damage ----------------------------------------------------------------------------------------------------------
