@@ -129,7 +129,7 @@ class _Task:
     def checkpoints(self) -> list[dict[str, Any]]:
         """Score every checkpoint of a run, oldest first, and draw the curve."""
         from ganforge.evaluation.curve import Point, draw_curves
-        from ganforge.evaluation.metrics import METRICS
+        from ganforge.evaluation.metrics import better_of
         from ganforge.sampling.generator import find_generator, run_checkpoints
 
         newest, sentence = find_generator(self.what)
@@ -146,8 +146,7 @@ class _Task:
             for score in scores:
                 point = Point(int(result["images"]), score.figure.value, score.figure.spread)
                 curves.setdefault(score.key, []).append(point)
-                metric = METRICS.get(score.protocol.metric)
-                better[score.key] = metric.better if metric else ""
+                better[score.key] = better_of(score.protocol.metric)
         picture = run / "scores.png"
         draw_curves(curves, better).save(picture)
         print(picture)

@@ -46,7 +46,7 @@ def _panel(draw: ImageDraw.ImageDraw, x: int, y: int, key: str, points: Sequence
     lows = [point.value - (point.spread or 0) for point in points]
     highs = [point.value + (point.spread or 0) for point in points]
     low, high = min(lows), max(highs)
-    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    pad = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
     low, high = low - pad, high + pad
     last = max(max(point.images for point in points), 1)
 
@@ -71,7 +71,7 @@ def _panel(draw: ImageDraw.ImageDraw, x: int, y: int, key: str, points: Sequence
     for across, height in places:
         draw.ellipse([across - 2.5, height - 2.5, across + 2.5, height + 2.5], fill=LINE)
     title = f"{key}, {better} is better" if better else key
-    if better:
+    if better and len({point.value for point in points}) > 1:
         best = (min if better == "lower" else max)(points, key=lambda point: point.value)
         across, height = place(best.images, best.value)
         draw.ellipse([across - 5, height - 5, across + 5, height + 5], outline=BEST, width=2)

@@ -328,6 +328,13 @@ def find_metric(name: str) -> Metric:
     return METRICS[name]
 
 
+def better_of(figure: str) -> str:
+    """Either "lower" or "higher": which values of a figure (fid, swd/32, modes-kl) are the better ones."""
+    if figure == "modes-kl":
+        return "lower"
+    return METRICS[figure.partition("/")[0]].better
+
+
 def wanted_metrics(names: str) -> list[str]:
     """Metrics from comma-separated names. Raises EvaluationError for one that is not there, or for none."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]

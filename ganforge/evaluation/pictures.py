@@ -10,6 +10,7 @@ import os
 import queue
 import tempfile
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -275,7 +276,9 @@ class SpooledSource(PictureSource):
         self.facts = source.facts
         self.source, self._size = source, int(np.prod(source.shape))
         self._kept = np.zeros(min(limit, len(source)), np.bool_)
-        self._file = tempfile.TemporaryFile(prefix="ganforge-")  # noqa: SIM115  (lives as long as the source)
+        file = tempfile.TemporaryFile(prefix="ganforge-", buffering=0)  # noqa: SIM115  (closed with the source)
+        weakref.finalize(self, file.close)
+        self._file = file
 
     def __len__(self) -> int:
         return len(self.source)

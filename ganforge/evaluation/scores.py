@@ -10,6 +10,7 @@ import torch
 
 from ganforge.errors import EvaluationError
 from ganforge.evaluation import wasserstein
+from ganforge.evaluation.allocation import keep_freed_memory
 from ganforge.evaluation.classifier import trained_classifier
 from ganforge.evaluation.extractors import CLASSIFIER, Extractor, load_extractor
 from ganforge.evaluation.features import Features, extract, extract_kept
@@ -105,6 +106,8 @@ def score(
     options = options or Options()
     chosen = {name: find_metric(name) for name in dict.fromkeys(metrics)}
     _check(pictures, reals, chosen, options)
+    if options.device.type == "cpu":
+        keep_freed_memory()
     return _Scoring(pictures, reals, chosen, options, held_out, progress).run()
 
 
