@@ -245,7 +245,7 @@ def _srgb(image: Picture, look: Look) -> tuple[Picture, Trait]:
     elif image.mode in OTHER_SPACES:
         traits = Trait.CMYK
     if image.has_transparency_data and image.mode not in OTHER_SPACES:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
     elif image.mode in PLAIN:
         image = image.convert(PLAIN[image.mode])
     if profile and (converted := _from_profile(image, profile)):
