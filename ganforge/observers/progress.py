@@ -114,5 +114,6 @@ class Progress(Observer):
             f"elapsed {clock(time.monotonic() - self.began)}",
             Text(f"left {clock(self.left(report, seconds))}", style="bold"),
         )
-        bar = ProgressBar(total=total, completed=report.images)
+        bar = Table.grid(expand=True)  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=total, completed=report.images))
         return Panel(Group(head, bar, table, speed), title=str(self.session.folder), title_align="left")

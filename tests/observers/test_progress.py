@@ -1,0 +1,46 @@
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from ganforge.data.dataset import Dataset
+from ganforge.observers.base import Session, observe
+from ganforge.observers.progress import Progress
+from ganforge.training.loop import train
+from ganforge.training.speed import Cost
+from ganforge.training.state import TrainState
+from toy import Toy, toy_config, toy_schedule
+
+
+def shown(terminal: bool, dataset: Dataset) -> str:
+    """What a whole toy run shows."""
+    config = toy_config()
+    state, schedule = TrainState.create(config, torch.device("cpu")), toy_schedule(config)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, height=40)
+    session = Session(Path("runs/0001-toy"), config, state, schedule, dataset)
+    for _ in observe(train(state, Toy(), schedule), [Progress(session, [Cost(0.001, True)] * 3, console)]):
+        pass
+    return out.getvalue()
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Progress never looks at the pictures."""
+    return object.__new__(Dataset)
+
+
+def test_plain_lines_say_phase_alpha_losses_speed_and_time_left(dataset: Dataset) -> None:
+    lines = shown(False, dataset).splitlines()
+    assert len(lines) >= 3
+    assert "8x8 fading  alpha 0.00" in lines[1]
+    assert all(part in lines[-1] for part in ("16x16 stable", "alpha 1.00", "loss/d", "loss/g", "penalty/gradient"))
+    assert all(part in lines[-1] for part in ("img/s", "elapsed", "left 0s", "0.2/0.2 kimg"))
+
+
+def test_the_live_display_has_a_row_a_group_of_figures(dataset: Dataset) -> None:
+    text = shown(True, dataset)
+    for part in ("16x16 stable", "alpha 1.000", "accuracy", "loss", "penalty", "score", "images/s", "left", "batch 8"):
+        assert part in text
