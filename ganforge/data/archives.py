@@ -10,7 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
@@ -208,3 +208,23 @@ def tar_members(path: Path) -> Iterator[tarfile.TarInfo]:
             archive.members = []  # type: ignore[attr-defined,unused-ignore]  # it would keep every one
             if not member.isdir():
                 yield member
+
+
+def members_to_files(path: Path, wanted: Iterable[str], scratch: Path) -> list[Path]:
+    """The members of a plain tar archive whose last name is one of `wanted`, as files in `scratch`."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    names = frozenset(wanted)
+    written = []
+    with path.open("rb") as file:
+        for member in tar_members(path):
+            name = os.path.basename(member.name)
+            if member.isreg() and name in names:
+                target = scratch / name
+                file.seek(member.offset_data)
+                with target.open("wb") as copy:
+                    left = member.size
+                    while left and (block := file.read(min(left, 1 << 22))):
+                        copy.write(block)
+                        left -= len(block)
+                written.append(target)
+    return written

@@ -1,33 +1,17 @@
 """Which class each picture has: from class folders, a table, a StyleGAN `dataset.json`, or the source itself."""
 
-import csv
-import io
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from pathlib import PurePosixPath
 
-from ganforge.data.problems import Rejected
+from ganforge.data.label_tables import Table
 from ganforge.data.sources import Entry, LeftOut, Source
 from ganforge.errors import DataError
 
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
-NAME_TITLES = ("name", "file", "filename", "file_name", "path", "image", "id")
-LABEL_TITLES = ("label", "class", "category", "target")
-TABLES = ("labels.csv", "labels.json", "dataset.json")
 FEW = 50  # a class of fewer pictures is warned about
 IMBALANCE = 20  # and so is a largest class of more than this many times the smallest
-TABLE_BYTES = 1 << 29
-
-
-@dataclass
-class Table:
-    """A label file: the label of each name, and where they come from."""
-
-    labels: dict[str, str]
-    why: str
 
 
 @dataclass
@@ -51,41 +35,13 @@ class Labelling:
     warnings: list[str] = field(default_factory=list)
 
 
-def take_table(source: Source, option: str) -> Table | None:
-    """The label file, if there is one; where it lies among the pictures, it leaves the source's entries.
-
-    Args:
-        source: the pictures.
-        option: as for `find_labels`; `auto` looks for `labels.csv`, `labels.json` and StyleGAN's `dataset.json`.
-
-    Raises:
-        DataError: it cannot be read as labels.
-    """
-    if option in ("none", "folder"):
-        return None
-    labels: dict[str, str] | None
-    if option != "auto":
-        labels, why = _read_table(Path(option)), f"from {option}"
-        inside = _name_inside(source, Path(option))
-    else:
-        names = {entry.name: entry for entry in source.entries if entry.name in TABLES}
-        inside = next((name for name in TABLES if name in names), None)
-        labels = _table(_read_entry(source, names[inside]), inside, "; --labels none ignores it") if inside else None
-        why = f"from {inside} beside the pictures"
-    others = [entry for entry in source.entries if entry.name != inside]
-    if len(others) < len(source.entries):
-        source.entries = others
-        source.left_out.append(LeftOut(str(inside), "label-file"))
-    return None if labels is None else Table(labels, why)
-
-
 def find_labels(source: Source, table: Table | None, option: str, only: Sequence[str] = ()) -> Labelling:
     """Find every entry's class.
 
     Args:
         source: the pictures; best when files that are none have left it.
         table: from `take_table`.
-        option: `auto`, `folder`, `none`, or a CSV or JSON file.
+        option: `auto`, `folder`, `none`, or the file that the table is from.
         only: class names to keep; all when empty.
 
     Raises:
@@ -93,6 +49,8 @@ def find_labels(source: Source, table: Table | None, option: str, only: Sequence
     """
     if option == "none":
         labelling = _unlabelled(source, "none, as --labels none asks")
+    elif table is not None and not table.labels:
+        labelling = _unlabelled(source, f"none, {table.why}")
     elif table is not None:
         labelling = _from_table(source, table)
     elif option == "folder":
@@ -188,17 +146,9 @@ def _class_depth(paths: Sequence[tuple[str, ...]]) -> int:
             return depth
 
 
-def _name_inside(source: Source, path: Path) -> str | None:
-    """The name of a file of the disk among the source's entries."""
-    root = getattr(source.reader, "root", None)
-    if root is None or not path.resolve().is_relative_to(Path(root).resolve()):
-        return None
-    return path.resolve().relative_to(Path(root).resolve()).as_posix()
-
-
 def _from_table(source: Source, table: Table) -> Labelling:
     """Labels by path, or by what is left of it without folders or ending, where that is one file's alone."""
-    exact, by_name = table.labels, _without_folders(table.labels)
+    exact, by_name = table.labels, table.without_folders()
     names = Counter(PurePosixPath(entry.name).name for entry in source.entries)
     kept, labels, left_out = [], [], []
     for entry in source.entries:
@@ -224,95 +174,6 @@ def _from_table(source: Source, table: Table) -> Labelling:
     if len(exact) > len(kept):
         labelling.warnings.append(f"{len(exact) - len(kept)} labels are for files that are not there")
     return labelling
-
-
-def _without_folders(table: dict[str, str]) -> dict[str, str]:
-    """The labels by file name alone, where that is clear."""
-    grouped: dict[str, set[str]] = defaultdict(set)
-    for name, label in table.items():
-        grouped[PurePosixPath(name).name].add(label)
-    return {name: min(labels) for name, labels in grouped.items() if len(labels) == 1}
-
-
-def _read_table(path: Path) -> dict[str, str]:
-    try:
-        if path.stat().st_size > TABLE_BYTES:
-            raise DataError(f"--labels {path} has over {TABLE_BYTES >> 20} MiB: it can hardly be a label file")
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"--labels {path}: {error.strerror}; give auto, folder, none, or a CSV or JSON file of names and labels"
-        ) from error
-    table = _table(data, str(path))
-    if not table:
-        raise DataError(f"--labels {path} holds no labels; write lines of name,label")
-    return table
-
-
-def _read_entry(source: Source, entry: Entry) -> bytes:
-    try:
-        opened = source.reader.read(entry)
-    except Rejected as error:
-        raise DataError(
-            f"{entry.name} of {source.kind} cannot be read ({error.detail}); --labels none ignores it"
-        ) from error
-    with cast(IO[bytes], opened) as file:
-        return file.read(TABLE_BYTES)
-
-
-def _table(data: bytes, name: str, remedy: str = "") -> dict[str, str] | None:
-    """A label file as label by name; None when it is a StyleGAN `dataset.json` that says there are no labels."""
-    try:
-        text = data.decode("utf-8-sig")
-        if name.lower().endswith(".json"):
-            return _from_json(json.loads(text), name, remedy)
-        rows = [row for row in csv.reader(io.StringIO(text)) if row]
-    except (UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise DataError(
-            f"{name} cannot be read as labels ({error}); write lines of name,label in UTF-8{remedy}"
-        ) from error
-    columns = (0, 1)
-    if rows:
-        header = [cell.strip().lower() for cell in rows[0]]
-        named = next((header.index(title) for title in NAME_TITLES if title in header), None)
-        labelled = next((header.index(title) for title in LABEL_TITLES if title in header), None)
-        if named is not None and labelled is not None:
-            columns, rows = (named, labelled), rows[1:]
-        elif wrong := next((row for row in rows if len(row) != 2), None):
-            raise DataError(
-                f"{name}: {','.join(wrong)[:80]!r} is not name,label; give it a first line that titles these{remedy}"
-            )
-    if any(len(row) <= max(columns) for row in rows):
-        raise DataError(f"{name}: a row has no cell for its label; fill it{remedy}")
-    return _distinct([(row[columns[0]].strip(), row[columns[1]].strip()) for row in rows], name)
-
-
-def _from_json(content: Any, name: str, remedy: str) -> dict[str, str] | None:
-    """{"a.png": 3}, [["a.png", 3], ...], or either of them under "labels", as the StyleGAN tools write it."""
-    if isinstance(content, dict) and "labels" in content and not isinstance(content["labels"], str | int):
-        content = content["labels"]
-        if content is None:
-            return None
-    pairs = list(content.items()) if isinstance(content, dict) else content
-    plain = isinstance(pairs, list) and all(
-        isinstance(pair, list | tuple)
-        and len(pair) == 2
-        and isinstance(pair[0], str)
-        and isinstance(pair[1], str | int)
-        for pair in pairs
-    )
-    if not plain:
-        raise DataError(f'{name} is not read as labels; write {{"name": label, ...}} or [["name", label], ...]{remedy}')
-    return _distinct([(pair[0], str(pair[1])) for pair in pairs], name)
-
-
-def _distinct(pairs: list[tuple[str, str]], name: str) -> dict[str, str]:
-    table: dict[str, str] = {}
-    for key, label in pairs:
-        key = key.replace("\\", "/").removeprefix("./")
-        if table.setdefault(key, label) != label:
-            raise DataError(f"{name} gives {key!r} two labels, {table[key]!r} and {label!r}; keep one")
-    return table
 
 
 def _only(labelling: Labelling, only: Sequence[str]) -> Labelling:

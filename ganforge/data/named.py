@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ganforge.data import arrays
+from ganforge.data import arrays, cifar, idx, stl10
 from ganforge.data.sources import Entry, FolderReader, Source
 from ganforge.errors import DataError, unknown
 
@@ -88,7 +88,7 @@ def _download(name: str, named: Named, root: Path) -> None:
 
 
 def _idx_folder(folder: Path, split: str, scratch: Path) -> Source:
-    return arrays.idx_source(arrays.idx_files(folder), split, scratch)
+    return idx.idx_source(idx.idx_files(folder), split, scratch)
 
 
 def _fashion(folder: Path, split: str, scratch: Path) -> Source:
@@ -101,11 +101,11 @@ def _fashion(folder: Path, split: str, scratch: Path) -> Source:
 
 
 def _cifar(folder: Path, split: str, scratch: Path) -> Source:
-    return arrays.cifar_source(arrays.cifar_files(folder.iterdir()), split, scratch, str(folder))
+    return cifar.cifar_source(cifar.cifar_files(folder.iterdir()), split, scratch, str(folder))
 
 
 def _stl(folder: Path, split: str, scratch: Path) -> Source:
-    return arrays.stl_source(arrays.stl_files(folder.iterdir()), split, str(folder))
+    return stl10.stl_source(stl10.stl_files(folder.iterdir()), split, str(folder))
 
 
 def _flowers(folder: Path, split: str, scratch: Path) -> Source:

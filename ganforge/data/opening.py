@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganforge.data import archives, arrays, named
+from ganforge.data import archives, cifar, idx, named, npy, stl10
 from ganforge.data.dataset import FACTS
 from ganforge.data.sources import Source, folder_source
 from ganforge.errors import DataError
@@ -33,7 +33,7 @@ def default_name(source: str) -> str:
     name = Path(source).expanduser().resolve().name
     while Path(source).is_file() and ENDINGS.search(name):
         name = ENDINGS.sub("", name)
-    match = arrays.IDX_IMAGES.match(name)
+    match = idx.IDX_IMAGES.match(name)
     if match and Path(source).is_file():
         name = Path(source).resolve().parent.name
     name = re.sub(r"[\x00-\x1f\x7f/\\:]+", "-", name).strip(" .")
@@ -74,29 +74,29 @@ def open_source(wanted: Wanted, scratch: Path) -> Source:
 def _folder(path: Path, wanted: Wanted, scratch: Path) -> Source:
     if (path / FACTS).exists() and (path / "left-out.csv").exists():
         raise DataError(f"{path} is a dataset already; give the folder of pictures that it was made of")
-    if files := arrays.idx_files(path):
-        return arrays.idx_source(files, wanted.split, scratch)
+    if files := idx.idx_files(path):
+        return idx.idx_source(files, wanted.split, scratch)
     inside = [entry for entry in path.iterdir() if entry.is_file()]
-    if arrays.is_cifar(batches := arrays.cifar_files(inside)):
-        return arrays.cifar_source(batches, wanted.split, scratch, str(path))
-    binaries = arrays.stl_files(inside)
+    if cifar.is_cifar(batches := cifar.cifar_files(inside)):
+        return cifar.cifar_source(batches, wanted.split, scratch, str(path))
+    binaries = stl10.stl_files(inside)
     if any(name.endswith("_X.bin") for name in binaries):
-        return arrays.stl_source(binaries, wanted.split, str(path))
+        return stl10.stl_source(binaries, wanted.split, str(path))
     return folder_source(path)
 
 
 def _file(path: Path, wanted: Wanted, scratch: Path) -> Source:
-    if arrays.IDX_IMAGES.match(path.name):
-        return arrays.idx_source([path], "all", scratch)
+    if idx.IDX_IMAGES.match(path.name):
+        return idx.idx_source([path], "all", scratch)
     with path.open("rb") as file:
         head = file.read(8)
     if head.startswith(b"\x93NUMPY"):
-        return arrays.npy_source(path, scratch)
+        return npy.npy_source(path, scratch)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if names and all(name.endswith(".npy") for name in names):
-            return arrays.npy_source(path, scratch)
+            return npy.npy_source(path, scratch)
         return archives.zip_source(path)
     plain = archives.unpacked(path, scratch)
     if tarfile.is_tarfile(plain):
@@ -109,10 +109,10 @@ def _file(path: Path, wanted: Wanted, scratch: Path) -> Source:
 def _tar(path: Path, plain: Path, wanted: Wanted, scratch: Path) -> Source:
     """Pictures in a tar archive, or one of the sets that are published as one."""
     names = {member.name.rsplit("/", 1)[-1] for member in archives.tar_members(plain)}
-    if arrays.is_cifar(names):
-        files = arrays.members_to_files(plain, {*arrays.CIFAR_BATCHES, *arrays.CIFAR_META}, scratch)
-        return arrays.cifar_source(arrays.cifar_files(files), wanted.split, scratch, str(path))
-    if any(name.endswith("_X.bin") for name in names & arrays.STL_FILES):
-        files = arrays.members_to_files(plain, arrays.STL_FILES, scratch)
-        return arrays.stl_source(arrays.stl_files(files), wanted.split, str(path))
+    if cifar.is_cifar(names):
+        files = archives.members_to_files(plain, {*cifar.CIFAR_BATCHES, *cifar.CIFAR_META}, scratch)
+        return cifar.cifar_source(cifar.cifar_files(files), wanted.split, scratch, str(path))
+    if any(name.endswith("_X.bin") for name in names & stl10.STL_FILES):
+        files = archives.members_to_files(plain, stl10.STL_FILES, scratch)
+        return stl10.stl_source(stl10.stl_files(files), wanted.split, str(path))
     return archives.tar_source(path, plain)

@@ -141,7 +141,7 @@ def fingerprint(pixels: Pixels) -> bytes:
 @contextmanager
 def _opened(stream: IO[bytes] | Picture, max_pixels: int) -> Iterator[Picture]:
     """The picture, its header read; whatever goes wrong with it inside the block becomes `Rejected`."""
-    Image.MAX_IMAGE_PIXELS = None  # our own limit replaces Pillow's
+    pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit replaces it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they tell of oddities that are either handled here or harmless
         try:
@@ -157,6 +157,8 @@ def _opened(stream: IO[bytes] | Picture, max_pixels: int) -> Iterator[Picture]:
             raise Rejected("too-many-pixels", "not enough memory for it") from error
         except Exception as error:  # decoders raise anything on damaged files, SyntaxError and struct.error included
             raise _rejection(error) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillows_limit
 
 
 def _identified(stream: IO[bytes]) -> Picture:

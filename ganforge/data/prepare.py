@@ -11,33 +11,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import ImageColor
-
 import ganforge
 from ganforge.data.batches import Batch, Headers, Pictures
 from ganforge.data.dataset import FORMAT, HOLDOUT, Dataset
-from ganforge.data.duplicates import BITS, NEAR
-from ganforge.data.labels import Labelling, class_counts, find_labels, imbalance_warnings, take_table
-from ganforge.data.ledger import Ledger, Listener, shown
+from ganforge.data.label_tables import take_table
+from ganforge.data.labels import Labelling, class_counts, find_labels, imbalance_warnings
+from ganforge.data.ledger import Ledger, Listener, shown, trait_key
 from ganforge.data.named import DEMO, DEMO_SIZE, PREFIX
 from ganforge.data.opening import Wanted, default_name, open_source
 from ganforge.data.pixels import Look, Seen
 from ganforge.data.preview import write_preview
-from ganforge.data.problems import REASONS
-from ganforge.data.sizes import Levels, check_resolution, choose_levels, parse_aspect
+from ganforge.data.problems import REASONS, Trait
+from ganforge.data.request import Request as Request
+from ganforge.data.request import background_colour, check_request
+from ganforge.data.sizes import Levels, choose_levels, parse_aspect
 from ganforge.data.sorting import Groups, Sorter
 from ganforge.data.sources import Entry, LeftOut, Source
 from ganforge.data.workers import Died, Pool, Task
 from ganforge.data.writing import DatasetWriter, check_out, publish, workspace, write_facts, write_left_out, write_rows
-from ganforge.errors import DataError, unknown
-
-CHOICES = {
-    "fit": ("crop", "pad", "stretch"),
-    "channels": ("auto", "1", "3", "4"),
-    "on_error": ("skip", "stop"),
-    "dedupe": ("none", "exact", "near"),
-    "split": ("auto", "all", "train", "validation", "test"),
-}
+from ganforge.errors import DataError
 
 TASK_ITEMS = 256  # pictures that a worker gets at once, at most
 TASK_BYTES = 1 << 22  # and bytes of pixels that it gives back
@@ -45,44 +37,6 @@ TASK_PIXELS = 1 << 23  # and pixels that it decodes
 PIXEL_BUDGET = 90_000_000  # pixels that all workers together hold decoded, at 4 to 8 bytes each
 SMALLEST_SHARE = 4  # what reaches under this part of the largest level is too small, unless --min-side says otherwise
 SPARE = 1 << 26  # bytes of disk to be left free
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of `prepare`; the fields are the command's options.
-
-    `max_res`, `min_side` and `workers` are None to have them chosen; `out` None writes `datasets/<source name>`;
-    `workers` 0 does the work in this process.
-    """
-
-    source: str
-    out: Path | None = None
-    max_res: int | None = None
-    aspect: str = "auto"
-    fit: str = "crop"
-    crop: tuple[int, int, int, int] | None = None
-    mirror: bool = False
-    labels: str = "auto"
-    only: tuple[str, ...] = ()
-    channels: str = "auto"
-    background: str = "white"
-    min_side: int | None = None
-    max_megapixels: float = 90.0
-    on_error: str = "skip"
-    dedupe: str = "none"
-    near_distance: int = NEAR
-    holdout: float = 0.0
-    split: str = "auto"
-    root: Path = Path("~/.cache/ganforge")
-    count: int = 5000
-    seed: int = 0
-    workers: int | None = None
-    force: bool = False
-    check: bool = False
-
-    @property
-    def max_pixels(self) -> int:
-        return int(self.max_megapixels * 1e6)
 
 
 @dataclass(frozen=True)
@@ -235,6 +189,11 @@ def _convert(
     classes = material.labelling.classes
     if classes:
         ledger.warn(imbalance_warnings(classes, class_counts(sorter.labels, classes)))
+    enlarged = ledger.noticed.counts[trait_key(Trait.ENLARGED)]
+    if enlarged > len(sorter.labels) / 10:
+        ledger.warn(
+            [f"{enlarged} of {len(sorter.labels)} pictures were enlarged; a smaller --max-res would show them sharp"]
+        )
     if sorter.conflicts and classes:
         ledger.warn([f"{sorter.conflicts} duplicates have another label than the picture that they are duplicates of"])
     return sorter
@@ -347,51 +306,6 @@ def _facts(request: Request, ledger: Ledger, material: _Material, sorter: Sorter
 
 
 # -- refusing what cannot work -------------------------------------------------------------------------------------
-
-
-def check_request(request: Request) -> None:
-    """Refuse options that make no sense, before anything is read.
-
-    Raises:
-        DataError: says which, and what would do.
-    """
-    for name, choices in CHOICES.items():
-        value = getattr(request, name)
-        if value not in choices:
-            raise DataError(unknown(f"value of --{name.replace('_', '-')}", value, choices))
-    if request.max_res is not None:
-        check_resolution(request.max_res)
-    parse_aspect(request.aspect)
-    background_colour(request.background)
-    if request.crop is not None and (min(request.crop[:2]) < 0 or min(request.crop[2:]) < 1):
-        raise DataError(
-            f"--crop {','.join(map(str, request.crop))}: x,y,width,height are pixels, x and y from 0, the others from 1"
-        )
-    ranges = (
-        ("max-megapixels", request.max_megapixels, 0.001, 2000),
-        ("near-distance", request.near_distance, 0, BITS // 2),
-        ("holdout", request.holdout, 0, 0.9),
-        ("workers", request.workers or 0, 0, 1024),
-        ("count", request.count, 1, 10_000_000),
-        ("seed", request.seed, 0, 2**63 - 1),
-        ("min-side", request.min_side or 0, 0, 100_000),
-    )
-    for name, number, least, most in ranges:
-        if not least <= number <= most:
-            raise DataError(f"--{name} {number:g} is not between {least:g} and {most:g}")
-
-
-def background_colour(text: str) -> tuple[int, int, int]:
-    """A colour name or `#rrggbb` as sRGB values.
-
-    Raises:
-        DataError: it is no colour.
-    """
-    try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
-    except ValueError:
-        raise DataError(f"--background {text!r} is no colour; write a name such as white, or #rrggbb") from None
-    return red, green, blue
 
 
 def times(size: Sequence[int]) -> str:

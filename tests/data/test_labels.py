@@ -3,7 +3,8 @@ import json
 import pytest
 from PIL import Image
 
-from ganforge.data.labels import FEW, class_counts, find_labels, imbalance_warnings, take_table
+from ganforge.data.label_tables import take_table
+from ganforge.data.labels import FEW, class_counts, find_labels, imbalance_warnings
 from ganforge.data.sources import folder_source
 from ganforge.errors import DataError
 
@@ -132,9 +133,18 @@ def test_a_table_beside_the_pictures_is_found(tmp_path, name, text):
 
 
 def test_a_stylegan_file_without_labels_means_none(tmp_path):
-    source_of(tmp_path, "1.png")
+    source_of(tmp_path, "00000/1.png", "00001/2.png")
     (tmp_path / "pictures" / "dataset.json").write_text('{"labels": null}')
-    assert found(folder_source(tmp_path / "pictures")).classes == ()
+    labelling = found(folder_source(tmp_path / "pictures"))
+    assert (labelling.classes, len(labelling.entries)) == ((), 2)
+
+
+def test_a_table_below_a_single_folder_counts_from_there(tmp_path):
+    source_of(tmp_path, "set/a/1.png", "set/b/1.png")
+    (tmp_path / "pictures" / "set" / "labels.csv").write_text("a/1.png,x\nb/1.png,y\n")
+    assert named(found(folder_source(tmp_path / "pictures"))) == {"set/a/1.png": "x", "set/b/1.png": "y"}
+    (tmp_path / "pictures" / "2.png").write_bytes(b"")  # now it is the table of a part only
+    assert take_table(folder_source(tmp_path / "pictures"), "auto") is None
 
 
 def test_files_without_a_label_and_labels_without_a_file_are_said(tmp_path):
