@@ -19,7 +19,7 @@ from ganforge.config import RunConfig
 from ganforge.data.dataset import Dataset
 from ganforge.data.stream import Stream
 from ganforge.errors import CheckpointError, ConfigError, DataError
-from ganforge.observers import Checkpoints, Interval, JsonLog, Observer, Session, Snapshots, observe
+from ganforge.observers import Checkpoints, Incidents, Interval, JsonLog, Observer, Session, Snapshots, observe
 from ganforge.observers.progress import Progress, clock
 from ganforge.schedule import Schedule
 from ganforge.training.loop import train
@@ -143,6 +143,7 @@ def run_session(
     stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
     observers: list[Observer] = [
         JsonLog(session),
+        Incidents(session, say),
         Snapshots(session),
         *more(session),
         Checkpoints(session, options.checkpoint_every, options.keep, say),

@@ -13,8 +13,10 @@ import torch
 from ganforge import checkpoint
 from ganforge.cli import session
 from ganforge.data.demo import render_face
+from ganforge.networks.pggan import PGGANDiscriminator
 from ganforge.observers.jsonl import TIMES, read_lines
 from ganforge.training.loop import StepReport, train
+from ganforge.training.speed import Cost
 from typed import typed
 
 TINY = ["--set", "network.fmap_max=8", "--set", "network.latent=8", "--batch", "8"]
@@ -92,6 +94,28 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> Non
             yield report
 
     monkeypatch.setattr(session, "train", stopped)
+
+
+def test_memory_that_runs_out_at_a_growth_is_an_incident_and_no_end(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(monkeypatch, "prepare", "./images")
+    planted = iter([True])
+    forward = PGGANDiscriminator.forward
+
+    def failing(self: PGGANDiscriminator, images: torch.Tensor, labels: torch.Tensor | None = None) -> Any:
+        if images.shape[2] == 16 and next(planted, False):
+            raise torch.OutOfMemoryError("planted")
+        return forward(self, images, labels)
+
+    monkeypatch.setattr(session, "plan_costs", lambda *_: [Cost(0.01, True)] * 3)
+    monkeypatch.setattr(PGGANDiscriminator, "forward", failing)
+    assert typed(monkeypatch, "train", "--kimg", "0.2", *TINY) == 0
+    run = Path("runs/0001-pggan-images")
+    (incident,) = read_lines(run / "incidents.jsonl")
+    assert (incident["kind"], incident["micro_batch"], incident["resolution"]) == ("out of memory", 4, 16)
+    assert final(run)["images"] == 200
+    assert "out of memory at 16x16 fading" in capsys.readouterr().err
 
 
 def final(run: Path) -> dict[str, Any]:
