@@ -173,6 +173,35 @@ class Schedule:
         """The length of the whole run in images."""
         return self.rows[-1].end
 
+    def lengthened(self, shown: int, total: int) -> tuple[Phase, ...]:
+        """The phases, lengths in images, of this run made `total` images long after `shown` of them.
+
+        What has been is left as it was: no phase that is over comes back. What is left, the rest of this phase and the
+        later ones, is stretched in proportion; of a run at its end the last phase goes on. Raises ConfigError when
+        `total` is not beyond `shown`.
+        """
+        if total <= shown:
+            raise ConfigError(
+                f"--kimg {total / 1000:g}: {shown / 1000:g} kimg are shown already; name a greater length"
+            )
+        factor = (total - shown) / (self.images - shown) if shown < self.images else 1.0
+        phases, end = [], 0
+        for row in self.rows:
+            begun = row.start <= shown
+            stop = row.end if row.end <= shown else shown + round((row.end - shown) * factor)
+            if row is self.rows[-1]:
+                stop = total
+            fade = row.fade if begun else round(row.fade * factor)
+            ramp = row.ramp if begun else round(row.ramp * factor)
+            lengths = {
+                "length": Span(stop - end, "img"),
+                "fade": Span(min(fade, stop - end), "img"),
+                "lr_ramp": Span(ramp, "img"),
+            }
+            phases.append(row.phase.model_copy(update=lengths))
+            end = stop
+        return tuple(phases)
+
     def at(self, images: int) -> Position:
         """The position after `images` real images; beyond the end, that of the end."""
         index = max(bisect_right([row.start for row in self.rows], images) - 1, 0)

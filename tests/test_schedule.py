@@ -79,3 +79,21 @@ def test_the_learning_rate_ramps_where_asked() -> None:
 def test_rows_that_make_no_sense_are_refused(rows: list[Phase], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Schedule.resolve(rows, dataset_size=1)
+
+
+def test_a_lengthened_run_keeps_what_has_been_and_stretches_the_rest() -> None:
+    rows = [phase(4, "100img"), phase(8, "200img", "100img"), phase(16, "200img", "100img")]
+    schedule = Schedule.resolve(rows, dataset_size=1)
+    longer = Schedule.resolve(schedule.lengthened(250, 1000), dataset_size=1)
+    assert longer.images == 1000
+    assert all(longer.at(images).stage == schedule.at(images).stage for images in range(251))
+    # 50 images of 8x8 and 200 of 16x16 were left; now 150 and 600, of which the first half fades.
+    assert [(row.start, row.end, row.fade) for row in longer.rows] == [(0, 100, 0), (100, 400, 100), (400, 1000, 300)]
+
+
+def test_a_finished_run_goes_on_in_its_last_phase() -> None:
+    schedule = Schedule.resolve([phase(4, "100img"), phase(8, "200img", "100img")], dataset_size=1)
+    longer = Schedule.resolve(schedule.lengthened(300, 500), dataset_size=1)
+    assert [(row.start, row.end, row.fade) for row in longer.rows] == [(0, 100, 0), (100, 500, 100)]
+    with pytest.raises(ConfigError, match="shown already"):
+        schedule.lengthened(300, 300)

@@ -17,6 +17,7 @@ def resume(
     from ganforge.checkpoint import find_run
     from ganforge.cli.session import (
         Options,
+        lengthened,
         open_data,
         plan_costs,
         read_run,
@@ -36,10 +37,11 @@ def resume(
     config, history = read_run(folder)
     dataset = open_data(config)
     changes = parse_assignments(assign or [])
-    if kimg is not None:
-        changes["kimg"] = kimg
     config = config.changed(changes)
     state = restored(config, folder, place)
+    if kimg is not None:
+        changes["kimg"] = kimg
+        config = lengthened(config, resolve_schedule(config, dataset), state.images, round(kimg * 1000))
     if changes:
         write_run(folder, config, [*history, {"images": state.images, "changes": changes}])
     schedule = resolve_schedule(config, dataset)

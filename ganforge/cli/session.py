@@ -74,6 +74,12 @@ def resolve_schedule(config: RunConfig, dataset: Dataset) -> Schedule:
     )
 
 
+def lengthened(config: RunConfig, schedule: Schedule, shown: int, total: int) -> RunConfig:
+    """A run's configuration made `total` images long after `shown` of them: see `Schedule.lengthened`."""
+    phases = [phase.model_dump(mode="json") for phase in schedule.lengthened(shown, total)]
+    return config.changed({"phases": phases, "kimg": None}, "--kimg")
+
+
 def describe(config: RunConfig, schedule: Schedule, costs: Sequence[Cost]) -> None:
     """Say what will be trained, phase by phase, and how long it will take."""
     size = "x".join(map(str, config.network.size(config.network.resolution)))

@@ -150,11 +150,15 @@ def test_a_run_stopped_in_a_fade_and_resumed_is_the_run_that_was_not(
     assert without_times(Path("runs/0001-pggan-images")) == without_times(Path("runs/0002-pggan-images"))
 
 
-def test_a_run_can_be_lengthened_and_remembers_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_can_be_lengthened_and_remembers_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     typed(monkeypatch, "prepare", "./images")
     typed(monkeypatch, "train", "--kimg", "0.1", "--max-res", "8", *TINY)
     assert typed(monkeypatch, "resume", "--kimg", "0.2") == 0
+    assert "going on at 8x8 stable, alpha 1.000" in capsys.readouterr().err
     run = Path("runs/0001-pggan-images")
+    assert typed(monkeypatch, "resume", "--kimg", "0.1") == 2
     assert final(run)["images"] == 200
     assert json.loads((run / "run.json").read_text())["history"][0]["changes"] == {"kimg": 0.2}
 
