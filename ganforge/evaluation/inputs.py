@@ -143,14 +143,20 @@ def generator_source(
     if generator.classes and reals.labels is not None and generator.classes == reals.classes:
         proportions = np.bincount(reals.labels, minlength=len(reals.classes)).astype(np.float64)
     return GeneratorSource(
-        generator, count, name=name, truncation=truncation, proportions=proportions, digest=digest or None
+        generator,
+        count,
+        name=name,
+        truncation=truncation,
+        proportions=proportions,
+        digest=digest or None,
+        height=reals.shape[1],
     )
 
 
 def generator_shape(generator: Generator) -> Shape:
-    """(C, H, W) of what a generator draws."""
-    channels: int = generator.config.network.channels
-    return (channels, *generator.size)
+    """(C, H, W) of what a generator draws once it is grown."""
+    network = generator.config.network
+    return (network.channels, *network.size(network.resolution))
 
 
 def user_cache() -> Path:

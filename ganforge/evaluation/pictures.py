@@ -24,6 +24,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ganforge.errors import EvaluationError
+from ganforge.images import enlarge
 
 Pictures = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -189,6 +190,8 @@ class GeneratorSource(PictureSource):
     """A generator's pictures: picture i is that of seed `first_seed` + i, rendered when it is asked for.
 
     A conditional generator draws the class of each picture by the frequencies `proportions` (all alike without them).
+    Pictures of a generator that has not grown to `height` yet are enlarged to it, pixel by pixel: so every checkpoint
+    of a growing run is scored against the same reals.
     """
 
     def __init__(
@@ -201,7 +204,9 @@ class GeneratorSource(PictureSource):
         first_seed: int = 0,
         truncation: float | None = None,
         proportions: NDArray[np.float64] | None = None,
+        height: int | None = None,
     ) -> None:
+        self.factor = 1
         self.generator, self.first_seed, self.truncation, self._count = generator, first_seed, truncation, count
         labels, drawn = None, "none"
         if classes := generator.classes:
@@ -209,11 +214,14 @@ class GeneratorSource(PictureSource):
             labels = np.random.default_rng(first_seed).choice(len(classes), count, p=weights / weights.sum())
             labels = labels.astype(np.int64)
             drawn = "alike" if proportions is None else "as the reals"
+        drawn_height, drawn_width = self._render(np.zeros(1, np.int64), labels).shape[2:]
+        self.factor = max(1, (height or drawn_height) // drawn_height)
         super().__init__(
             name,
             self._render(np.zeros(1, np.int64), labels).shape[1:],
             labels=labels,
             classes=classes,
+            resizing=f"{drawn_height}x{drawn_width} enlarged {self.factor} times" if self.factor > 1 else "none",
             digest=digest or f"{name} {generator.images} {generator.ema} {first_seed} {count} {truncation}",
         )
         self.facts = {
@@ -233,7 +241,8 @@ class GeneratorSource(PictureSource):
     def _render(self, indices: NDArray[np.int64], labels: Labels | None) -> Pictures:
         latents = self.generator.latents([self.first_seed + int(index) for index in indices], self.truncation)
         chosen = None if labels is None else torch.from_numpy(labels[indices])
-        return np.ascontiguousarray(self.generator.render(latents, chosen).transpose(0, 3, 1, 2))
+        pictures = enlarge(self.generator.render(latents, chosen), self.factor)
+        return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
 
 
 class SubsetSource(PictureSource):
