@@ -13,7 +13,6 @@ COLUMNS = 10
 ROWS = 12
 SHEET = 1600  # pixels: about how wide a sheet gets
 INK, PAPER, CHECKS = (40, 40, 40), (250, 250, 250), (190, 235)
-TEXT_WIDTH = 150
 
 
 def write_preview(dataset: Dataset, path: Path) -> None:
@@ -23,15 +22,16 @@ def write_preview(dataset: Dataset, path: Path) -> None:
     rows = _rows(dataset)
     height, width = pictures.shape[2:]
     scale = max(1, 64 // min(height, width))  # small pictures are shown larger, by whole pixels
-    gap, text = 4, TEXT_WIDTH if dataset.classes else 0
+    gap, font = 4, ImageFont.load_default(size=14)
+    names = [_shortened(name) for name, _ in rows]
+    text = max(2 * gap + int(font.getlength(name)) for name in names) if dataset.classes else 0
     step = (width * scale + gap, height * scale + gap)
     sheet = Image.new("RGB", (text + gap + step[0] * COLUMNS, gap + step[1] * len(rows)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=14)
-    for number, (name, indices) in enumerate(rows):
+    for number, (name, (_, indices)) in enumerate(zip(names, rows, strict=True)):
         top = gap + number * step[1]
         if text:
-            draw.text((gap, top + height * scale // 2), _shortened(name), INK, font=font, anchor="lm")
+            draw.text((gap, top + height * scale // 2), name, INK, font=font, anchor="lm")
         for column, index in enumerate(indices):
             shown = _shown(pictures[index])
             if scale > 1:

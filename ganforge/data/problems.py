@@ -69,13 +69,13 @@ class Trait(IntFlag):
 
 
 TRAITS = {
-    Trait.TRANSPARENT: Problem("has transparency", "flattened on --background; --channels 4 keeps it"),
+    Trait.TRANSPARENT: Problem("with transparency", "flattened on --background; --channels 4 keeps it"),
     Trait.ROTATED: Problem("turned upright by its EXIF orientation", "nothing to do"),
     Trait.PROFILE: Problem("converted from its colour profile to sRGB", "nothing to do"),
-    Trait.ANIMATED: Problem("has several frames", "the first was taken"),
+    Trait.ANIMATED: Problem("with several frames", "the first was taken"),
     Trait.ENLARGED: Problem("smaller than the largest level, so enlarged", "a smaller --max-res, or --min-side"),
     Trait.MISNAMED: Problem("named as another format than it is", "read as what it is"),
-    Trait.DEEP: Problem("more than 8 bits a value, so rounded", "nothing to do"),
+    Trait.DEEP: Problem("with more than 8 bits a value, so rounded", "nothing to do"),
     Trait.CMYK: Problem("converted from CMYK, LAB, HSV or YCbCr", "nothing to do"),
-    Trait.CROPPED: Problem("other proportions than the levels", "--fit crop, pad or stretch; --aspect"),
+    Trait.CROPPED: Problem("of other proportions than the levels", "--fit crop, pad or stretch; --aspect"),
 }
