@@ -94,10 +94,12 @@ def default_dcgan(
 ) -> RunConfig:
     """`dcgan-small` scaled to the pictures' size, count and colour, and to the device.
 
-    On a CPU shorter. Grey pictures (digits, clothes, letters) are not mirrored, coloured ones are.
+    On a CPU shorter; at most 500 passes over the pictures. Grey pictures (digits, clothes, letters) are not mirrored,
+    coloured ones are.
     """
     config = dcgan_small()
-    phase = config.phases[0].model_copy(update={"resolution": resolution, "length": Span(2000 if gpu else 500, "kimg")})
+    kimg = min(2000 if gpu else 500, max(count / 2, 20))
+    phase = config.phases[0].model_copy(update={"resolution": resolution, "length": Span(kimg, "kimg")})
     network = config.network.model_copy(
         update={"base": base, "resolution": resolution, "channels": channels, "classes": classes}
     )

@@ -52,3 +52,9 @@ def test_default_fits_the_pictures(base: tuple[int, int], resolution: int, gpu: 
     assert config.data.mirror
     build_generator(network)
     build_discriminator(network)
+
+
+def test_few_pictures_are_not_shown_more_than_500_times() -> None:
+    for count, kimg in ((100, 50), (10, 20), (10**6, 500)):
+        config = default_dcgan((4, 4), 32, 3, 0, count, False)
+        assert str(config.phases[0].length) == f"{kimg}kimg"

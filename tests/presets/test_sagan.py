@@ -135,3 +135,9 @@ def test_default_fits_the_pictures(base: tuple[int, int], resolution: int, gpu: 
     if resolution >= 28:
         assert network.attention("g")
         assert network.attention("d")
+
+
+def test_few_pictures_are_not_shown_more_than_500_times() -> None:
+    for count, kimg in ((100, 50), (10, 20), (10**6, 300)):
+        config = default_sagan((4, 4), 32, 3, 0, count, False)
+        assert str(config.phases[0].length) == f"{kimg}kimg"
