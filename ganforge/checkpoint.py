@@ -29,7 +29,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb+") as file:
-            torch.save({"format": FORMAT, **content}, file)
+            _save({"format": FORMAT, **content}, file)
             _seal(file)
             file.flush()
             os.fsync(file.fileno())
@@ -38,6 +38,16 @@ def write(path: Path, content: dict[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _save(content: dict[str, Any], file: Any) -> None:
+    """`torch.save`, whose archive writer hides what the file system said (no space left) behind its own error."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _seal(file: Any) -> None:

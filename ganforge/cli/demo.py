@@ -16,7 +16,7 @@ def demo(
     import time
 
     from ganforge.cli.datasets import Display
-    from ganforge.cli.session import Options, describe, plan_costs, run_session, say, write_run
+    from ganforge.cli.session import Options, describe, one_writer, plan_costs, run_session, say, write_run
     from ganforge.config import DataConfig
     from ganforge.data.dataset import Dataset
     from ganforge.data.prepare import Request, prepare
@@ -52,7 +52,8 @@ def demo(
     run.mkdir()
     write_run(run, config, [])
     session = Session(run, config, TrainState.create(config, place), schedule, dataset)
-    code = run_session(session, Options(Interval.parse("10min"), 3), costs)
+    with one_writer(run):
+        code = run_session(session, Options(Interval.parse("10min"), 3), costs)
     if code:
         raise typer.Exit(code)
     generator = load_generator(run_checkpoints(run)[-1], device=device)

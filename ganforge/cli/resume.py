@@ -1,8 +1,15 @@
 """`ganforge resume`: go on exactly where a run stopped."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from ganforge.cli.session import Options
 
 
 def resume(
@@ -12,12 +19,37 @@ def resume(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    force_data: Annotated[
+        bool, typer.Option("--force-data", help="Go on although the dataset's pictures have changed.")
+    ] = False,
 ) -> None:
     """Go on with a run: the same phase, alpha, optimizers and data order."""
     from ganforge.checkpoint import find_run
+    from ganforge.cli.session import Options, say
+    from ganforge.config import parse_assignments
+    from ganforge.observers import Interval
+    from ganforge.sampling.generator import choose_device
+
+    place, options = choose_device(device), Options(Interval.parse(checkpoint_every), keep)
+    folder, sentence = find_run(run)
+    say(sentence)
+    changes = parse_assignments(assign or [])
+    raise typer.Exit(go_on(folder, place, options, changes, kimg, force_data=force_data))
+
+
+def go_on(
+    folder: "Path",
+    place: "torch.device",
+    options: "Options",
+    changes: dict[str, Any],
+    kimg: float | None = None,
+    *,
+    force_data: bool = False,
+) -> int:
+    """Train a run from its newest whole checkpoint to its end; returns the exit code."""
     from ganforge.cli.session import (
-        Options,
         lengthened,
+        one_writer,
         open_data,
         plan_costs,
         read_run,
@@ -27,32 +59,31 @@ def resume(
         say,
         write_run,
     )
-    from ganforge.config import parse_assignments
-    from ganforge.observers import Interval, Session
-    from ganforge.sampling.generator import choose_device
+    from ganforge.observers import Session
 
-    place, every = choose_device(device), Interval.parse(checkpoint_every)
-    folder, sentence = find_run(run)
-    say(sentence)
     config, history = read_run(folder)
-    dataset = open_data(config)
-    changes = parse_assignments(assign or [])
+    dataset = open_data(config, force=force_data)
     config = config.changed(changes)
-    state = restored(config, folder, place)
-    if kimg is not None:
-        changes["kimg"] = kimg
-        config = lengthened(config, resolve_schedule(config, dataset), state.images, round(kimg * 1000))
-    if changes:
-        write_run(folder, config, [*history, {"images": state.images, "changes": changes}])
-    schedule = resolve_schedule(config, dataset)
-    session = Session(folder, config, state, schedule, dataset)
-    if state.images >= schedule.images:
-        say(f"nothing left to do: {state.images / 1000:g} of {schedule.images / 1000:g} kimg; --kimg lengthens the run")
-        return
-    position = schedule.at(state.images)
-    say(f"going on at {session.phase_name(position)}, alpha {position.alpha:.3f}")
-    code = run_session(session, Options(every, keep), plan_costs(config, schedule, place))
+    with one_writer(folder):
+        state = restored(config, folder, place)
+        if kimg is not None:
+            changes = {**changes, "kimg": kimg}
+            config = lengthened(config, resolve_schedule(config, dataset), state.images, round(kimg * 1000))
+        if dataset.digest != config.data.digest:
+            accepted = {"data.digest": dataset.digest, "data.count": dataset.count}
+            changes, config = {**changes, **accepted}, config.changed(accepted, "--force-data")
+        if changes:
+            write_run(folder, config, [*history, {"images": state.images, "changes": changes}])
+        schedule = resolve_schedule(config, dataset)
+        session = Session(folder, config, state, schedule, dataset)
+        if state.images >= schedule.images:
+            shown, whole = state.images / 1000, schedule.images / 1000
+            say(f"nothing left to do: {shown:g} of {whole:g} kimg; --kimg lengthens the run")
+            return 0
+        position = schedule.at(state.images)
+        say(f"going on at {session.phase_name(position)}, alpha {position.alpha:.3f}")
+        code = run_session(session, options, plan_costs(config, schedule, place))
     if code == 0:
         say(f"done: {folder}")
         print(folder)
-    raise typer.Exit(code)
+    return code

@@ -1,10 +1,11 @@
 """What `train`, `resume` and `demo` share: a session of training with its observers, from first step to last word."""
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -15,11 +16,12 @@ from rich.console import Console
 
 import ganforge
 from ganforge import checkpoint
+from ganforge.cli.lock import RunLock
 from ganforge.config import RunConfig
 from ganforge.data.dataset import Dataset
 from ganforge.data.stream import Stream
-from ganforge.errors import CheckpointError, ConfigError, DataError
-from ganforge.observers import Checkpoints, Incidents, Interval, JsonLog, Observer, Session, Snapshots, observe
+from ganforge.errors import CheckpointError, ConfigError, DataError, TrainingError
+from ganforge.observers import Checkpoints, Incidents, Interval, JsonLog, Observer, Patient, Session, Snapshots, observe
 from ganforge.observers.progress import Progress, clock
 from ganforge.schedule import Schedule
 from ganforge.training.loop import train
@@ -35,22 +37,36 @@ def say(text: str) -> None:
 
 
 class Signals:
-    """Ctrl-C, SIGTERM and SIGHUP are noted, and the loop stops between two steps; a second one leaves at once."""
+    """Ctrl-C, SIGTERM and SIGHUP are noted, and the loop stops between two steps; a second one leaves at once.
+
+    What is ignored already (SIGHUP under nohup) stays ignored.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.before: dict[int, Any] = {}
+        self.terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
-            if number is not None:
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self.before[number] = signal.signal(number, self._note)
         return self
 
+    def stopping(self) -> bool:
+        return self.received is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            raise SystemExit(128 + number)
+            # Nothing needs to be put in order: checkpoints are whole or not there, and locks end with the process.
+            if 2 in self.terminals:
+                os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
+            os._exit(128 + number)
         self.received = number
+        if number == getattr(signal, "SIGHUP", None):
+            for descriptor in self.terminals:  # it is gone: to write to it would be an error
+                with open(os.devnull, "w") as nothing:
+                    os.dup2(nothing.fileno(), descriptor)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,35 +124,75 @@ def write_run(folder: Path, config: RunConfig, history: Sequence[dict[str, Any]]
     temporary.replace(folder / "run.json")
 
 
+def begin_run(folder: Path, config: RunConfig, begun: TrainState | None) -> None:
+    """Make `folder` a run: `run.json`, and before it the first checkpoint if its networks are not simply new."""
+    if begun is not None:
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        checkpoint.write(folder / "checkpoints" / checkpoint.checkpoint_name(0), begun.content())
+    write_run(folder, config, [])
+
+
 def read_run(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
-    """A run's configuration and history. Raises CheckpointError, one line, for a broken run folder."""
+    """A run's configuration and history. Raises CheckpointError, one line, for a broken or foreign run folder."""
     path = folder / "run.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != checkpoint.FORMAT:
+            wrote = record.get("versions", {}).get("ganforge", "another")
+            raise CheckpointError(
+                f"{path}: format {record['format']}, this ganforge reads {checkpoint.FORMAT}; use version {wrote}"
+            )
         return RunConfig.parse(record["config"], str(path)), list(record.get("history", []))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error!s:.80}); restore it or start again") from None
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
 
 
-def open_data(config: RunConfig) -> Dataset:
-    """The dataset a run was trained on. Raises DataError when it is gone or is another one now."""
+def open_data(config: RunConfig, *, force: bool = False) -> Dataset:
+    """The dataset a run was trained on. Raises DataError when it is gone or, unless `force`, is another one now."""
     dataset = Dataset.open(config.data.path)
     if dataset.digest != config.data.digest:
-        raise DataError(f"{config.data.path}: not the pictures this run was trained on (its digest differs)")
+        if not force:
+            raise DataError(
+                f"{config.data.path}: not the pictures this run was trained on (its digest differs); "
+                "prepare those again, or accept these with --force-data"
+            )
+        if dataset.channels != config.network.channels or len(dataset.classes) < config.network.classes:
+            raise DataError(
+                f"{config.data.path}: these pictures do not fit the run's networks "
+                f"({config.network.channels} channels, {config.network.classes} classes); prepare the former ones again"
+            )
     return dataset
 
 
 def restored(config: RunConfig, run: Path, device: torch.device) -> TrainState:
-    """The state of a run's newest whole checkpoint."""
+    """The state of a run's newest whole checkpoint; a fresh one where the run was stopped before its first."""
+    state = TrainState.create(config, device)
+    if not checkpoint.list_checkpoints(run):
+        say(f"{run} has no checkpoint yet: from the start")
+        return state
     path, content, damaged = checkpoint.newest(run)
     for line in damaged:
         say(f"passed over: {line}")
-    state = TrainState.create(config, device)
     state.restore(content)
     say(f"from {path}: {state.images / 1000:g} kimg shown")
     return state
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; a disk or folder that cannot be written to is one line. Raises GanforgeError."""
+    try:
+        with RunLock(folder) as lock:
+            if lock.left_by:
+                say(f"the lock of {lock.left_by}, which has ended, is taken over")
+            yield
+    except OSError as error:
+        where = error.filename or folder
+        raise TrainingError(
+            f"{where}: {error.strerror or error}; once that is mended, go on with: ganforge resume {folder}"
+        ) from error
 
 
 def run_session(
@@ -147,23 +203,22 @@ def run_session(
 ) -> int:
     """Train to the end or to a signal. Returns the exit code: 0, or 128 and the signal's number."""
     stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
-    observers: list[Observer] = [
-        JsonLog(session),
-        Incidents(session, say),
-        Snapshots(session),
-        *more(session),
-        Checkpoints(session, options.checkpoint_every, options.keep, say),
-        Progress(session, costs, console),
-    ]
     with Signals() as signals:
+        checkpoints = Checkpoints(session, options.checkpoint_every, options.keep, say)
+        watching = [JsonLog(session), Incidents(session, say), Snapshots(session), *more(session), checkpoints]
+        observers: list[Observer] = [
+            *(Patient(observer, say, signals.stopping) for observer in watching),
+            Progress(session, costs, console),
+        ]
         reports = observe(train(session.state, stream, session.schedule), observers)
         with closing(reports):  # type: ignore[type-var]
             for _ in reports:
                 if signals.received is not None:
                     break
     if signals.received is not None and session.state.images < session.schedule.images:
-        name = signal.Signals(signals.received).name
-        say(f"{name}: saved at {session.state.images / 1000:g} kimg; go on with: ganforge resume {session.folder}")
+        name, images = signal.Signals(signals.received).name, session.state.images
+        what = f"saved at {images / 1000:g} kimg" if checkpoints.saved == images else "stopped, the last step not saved"
+        say(f"{name}: {what}; go on with: ganforge resume {session.folder}")
         return 128 + signals.received
     return 0
 

@@ -36,28 +36,40 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    auto_resume: Annotated[
+        bool, typer.Option("--auto-resume", help="Start, or go on where --out has a run: always the same command.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be trained and how long it takes; train nothing.")
     ] = False,
 ) -> None:
     """Train a network on a dataset folder, from the start."""
+    from ganforge.checkpoint import is_run
+    from ganforge.cli.resume import go_on
     from ganforge.cli.session import (
         Options,
+        begin_run,
         describe,
+        one_writer,
         plan_costs,
         resolve_schedule,
         run_session,
         say,
-        write_run,
     )
     from ganforge.cli.settings import Wishes, configure, open_origin
     from ganforge.data.dataset import find_dataset
+    from ganforge.errors import ConfigError
     from ganforge.observers import Interval, Session
     from ganforge.sampling.generator import choose_device
     from ganforge.training.state import TrainState
     from ganforge.training.transfer import adopt
 
-    place, every = choose_device(device), Interval.parse(checkpoint_every)
+    place, options = choose_device(device), Options(Interval.parse(checkpoint_every), keep)
+    if auto_resume and out is None:
+        raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
+    if auto_resume and out is not None and is_run(out):
+        say(f"run {out} is there: going on with its own settings")
+        raise typer.Exit(go_on(out, place, options, {}))
     dataset, sentence = find_dataset(data)
     say(sentence)
     origin = open_origin(source)
@@ -85,28 +97,33 @@ def train(
     describe(config, schedule, costs)
     if plan:
         return
-    folder = _run_folder(out, f"{config.network.arch}-{dataset.name}")
-    write_run(folder, config, [])
+    folder = _run_folder(out, f"{config.network.arch}-{dataset.name}", again=auto_resume)
     say(f"run {folder}")
-    state = TrainState.create(config, place)
-    if origin:
-        taken, there = adopt(state, origin.content)
-        say(f"{taken} of {there} tensors taken from {origin.path}; the others are new")
-    session = Session(folder, config, state, schedule, dataset)
-    code = run_session(session, Options(every, keep), costs)
+    with one_writer(folder):
+        state = TrainState.create(config, place)
+        if origin:
+            taken, there = adopt(state, origin.content)
+            say(f"{taken} of {there} tensors taken from {origin.path}; the others are new")
+        begin_run(folder, config, state if origin else None)
+        code = run_session(Session(folder, config, state, schedule, dataset), options, costs)
     if code == 0:
         say(f"done: {folder}/samples has the grids; next: ganforge interpolate {folder} --out walk.gif")
         print(folder)
     raise typer.Exit(code)
 
 
-def _run_folder(out: Path | None, name: str) -> Path:
+def _run_folder(out: Path | None, name: str, *, again: bool) -> Path:
     from ganforge.checkpoint import is_run, new_run
     from ganforge.errors import ConfigError
 
-    if out is None:
-        return new_run(name)
-    if is_run(out) or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise ConfigError(f"--out {out}: is there already; name another folder, or go on with ganforge resume {out}")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
+    begun = {"checkpoints"} if again else set()  # all that a run has that was killed while it began
+    try:
+        if out is None:
+            return new_run(name)
+        full = out.is_dir() and any(path.name[0] != "." and path.name not in begun for path in out.iterdir())
+        if is_run(out) or full or (out.exists() and not out.is_dir()):
+            raise ConfigError(f"--out {out}: is there already; name another, or go on with ganforge resume {out}")
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+    except OSError as error:
+        raise ConfigError(f"{error.filename or out}: {error.strerror}; name another place with --out") from None

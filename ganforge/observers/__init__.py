@@ -4,6 +4,7 @@ from ganforge.observers.base import Observer, Session, observe
 from ganforge.observers.checkpoints import Checkpoints, Interval
 from ganforge.observers.incidents import Incidents
 from ganforge.observers.jsonl import JsonLog
+from ganforge.observers.patience import Patient
 from ganforge.observers.snapshots import Snapshots
 
-__all__ = ["Checkpoints", "Incidents", "Interval", "JsonLog", "Observer", "Session", "Snapshots", "observe"]
+__all__ = ["Checkpoints", "Incidents", "Interval", "JsonLog", "Observer", "Patient", "Session", "Snapshots", "observe"]

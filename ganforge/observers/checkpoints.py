@@ -1,6 +1,9 @@
 """`checkpoints/`: written as time or images pass, at each phase's end and at the end, in the background."""
 
+import errno
+import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +17,7 @@ import torch
 from ganforge import checkpoint
 from ganforge.errors import ConfigError
 from ganforge.observers.base import Observer, Session, passed, stopped_cleanly
+from ganforge.observers.patience import FULL
 from ganforge.training.loop import StepReport
 
 
@@ -36,34 +40,86 @@ class Interval:
         return cls(value * {"s": 1, "min": 60, "h": 3600}[unit], None)
 
 
-def snapshot(content: Any) -> Any:
-    """A deep copy of plain types and tensors, the tensors on the CPU, that a background write owns."""
+class Copies:
+    """Copies of a state that a background write owns, in memory that is used again: fresh memory costs page faults."""
+
+    def __init__(self) -> None:
+        self.tensors: list[torch.Tensor] = []
+        self.used = 0
+
+    def take(self, content: Any) -> Any:
+        """A deep copy of plain types and tensors, the tensors on the CPU; the copy before it is overwritten."""
+        self.used = 0
+        return self._copy(content)
+
+    def _copy(self, content: Any) -> Any:
+        if isinstance(content, torch.Tensor):
+            return self._own(content.detach())
+        if isinstance(content, dict):
+            return {key: self._copy(value) for key, value in content.items()}
+        if isinstance(content, list | tuple):
+            return [self._copy(value) for value in content]
+        return content
+
+    def _own(self, tensor: torch.Tensor) -> torch.Tensor:
+        index, self.used = self.used, self.used + 1
+        like = self.tensors[index] if index < len(self.tensors) else None
+        fits = like is not None and (like.shape, like.dtype, like.stride()) == (
+            tensor.shape,
+            tensor.dtype,
+            tensor.stride(),
+        )
+        if like is None or not fits:
+            like = torch.empty_like(tensor, device="cpu")
+            self.tensors[index:] = [like]  # the sizes changed: what comes after does not fit either
+        return like.copy_(tensor)
+
+
+def finite(content: Any) -> bool:
+    """Whether no tensor within plain types holds a NaN or an infinity."""
     if isinstance(content, torch.Tensor):
-        return content.detach().to("cpu", copy=True)
+        return not content.is_floating_point() or bool(content.abs().amax().isfinite() if content.numel() else True)
     if isinstance(content, dict):
-        return {key: snapshot(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [snapshot(value) for value in content]
-    return content
+        return all(map(finite, content.values()))
+    return all(map(finite, content)) if isinstance(content, list | tuple) else True
+
+
+def size_of(content: Any) -> int:
+    """Bytes of all tensors within plain types."""
+    if isinstance(content, torch.Tensor):
+        return content.numel() * content.element_size()
+    if isinstance(content, dict):
+        return sum(map(size_of, content.values()))
+    return sum(map(size_of, content)) if isinstance(content, list | tuple) else 0
 
 
 class Checkpoints(Observer):
     """Copies the state between two steps, then writes it while training goes on.
 
-    Keeps the newest `keep`, the end of each phase, and whatever `pinned` names. A full disk is said, and tried again at
-    the next step that is due; what was there stays whole.
+    Keeps the newest `keep`, the end of each phase, and what others add to `kept`. Nothing is written of a state that is
+    not `healthy` or that holds a NaN. A full disk is an OSError at the next step (`Patient` waits for space); any other
+    failure is said, and tried again when the next checkpoint is due. What was there stays whole.
     """
 
-    def __init__(self, session: Session, every: Interval, keep: int = 3, say: Callable[[str], None] = print) -> None:
-        self.session, self.every, self.keep, self.say = session, every, max(keep, 2), say
+    def __init__(
+        self,
+        session: Session,
+        every: Interval,
+        keep: int = 3,
+        say: Callable[[str], None] = print,
+        healthy: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.session, self.every, self.keep, self.say, self.healthy = session, every, max(keep, 2), say, healthy
         self.folder = session.folder / "checkpoints"
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         self.saved = session.state.images if checkpoint.list_checkpoints(session.folder) else -1
+        self.owed = False
         self.last = time.monotonic()
         self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-        self.pending: Future[None] | None = None
+        self.pending: Future[bool] | None = None
+        self.copies = Copies()
         self.kept = {path for path in checkpoint.list_checkpoints(session.folder) if self._ends_phase(path)}
 
     def _ends_phase(self, path: Path) -> bool:
@@ -72,47 +128,81 @@ class Checkpoints(Observer):
         return any(end <= images < end + most for end, most in steps)
 
     def __call__(self, report: StepReport) -> None:
+        if self.pending is not None and self.pending.done():
+            self._join()
         ended = report.images >= report.position.end
         by_time = self.every.seconds is not None and time.monotonic() - self.last >= self.every.seconds
         by_images = self.every.images is not None and passed(report, self.every.images)
-        if ended or by_time or by_images:
+        if self.owed:
+            self.save(keep=ended)
+            self._join()  # a disk that is still full is found out here, and not a step later
+        elif ended or by_time or by_images:
             self.save(keep=ended)
 
     def save(self, *, keep: bool = False) -> None:
         """Copy the state now, write it in the background; waits only for a write that is still under way."""
         self._join()
         self.last = time.monotonic()
-        if self.saved == self.session.state.images:
+        if self.saved == self.session.state.images or not self.healthy():
             return
         path = self.folder / checkpoint.checkpoint_name(self.session.state.images)
         if keep:
             self.kept.add(path)
         self.saved = self.session.state.images
-        self.pending = self.writer.submit(self._write, path, snapshot(self.session.state.content()))
+        self.pending = self.writer.submit(self._write, path, self.copies.take(self.session.state.content()))
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
+    def _write(self, path: Path, content: dict[str, Any]) -> bool:
+        """Whether there is a checkpoint now: a state with a NaN in it is not written."""
+        if not finite(content):
+            return False
         self.folder.mkdir(parents=True, exist_ok=True)
+        need = size_of(content)
+        if shutil.disk_usage(self.folder).free < need * 1.02 + (1 << 20):
+            # Found out before gigabytes are written that would take the last space from other programs.
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} (a checkpoint needs {need / 1e6:.0f} MB)")
         checkpoint.write(path, content)
         others = [other for other in checkpoint.list_checkpoints(self.session.folder) if other not in self.kept]
         for old in others[: -self.keep]:
             old.unlink(missing_ok=True)
+        return True
 
     def _join(self) -> None:
+        """Wait for the write under way. Raises OSError for a full disk; the checkpoint is owed then."""
         if self.pending is None:
             return
+        pending, self.pending = self.pending, None
         try:
-            self.pending.result()
+            written = pending.result()
         except OSError as error:
             self.saved = -1
+            self.owed = error.errno in FULL
+            if self.owed:
+                raise
             self.say(
                 f"checkpoint not written: {error.strerror or error}; the one before it is whole, trying again later"
             )
-        self.pending = None
+            return
+        self.owed = False
+        if not written:
+            self.saved = -1
+            self.say("checkpoint not written: there are NaNs or infinities in the weights; the one before it is whole")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if stopped_cleanly(kind) and self.session.state.step:
-            self.save(keep=self.session.state.images >= self.session.schedule.images)
-        self._join()
-        self.writer.shutdown()
+        try:
+            if stopped_cleanly(kind) and self.session.state.step:
+                self._finish()
+        finally:
+            self.writer.shutdown()
+
+    def _finish(self) -> None:
+        ended = self.session.state.images >= self.session.schedule.images
+        for _ in range(2):  # a write under way may fail for want of space that is there by now
+            try:
+                self.save(keep=ended)
+                self._join()
+                return
+            except OSError as error:
+                reason = error.strerror or str(error)
+        self.say(f"checkpoint not written: {reason}; the one before it is whole")

@@ -1,6 +1,8 @@
 """`log.jsonl`: one line a tick; a resumed run takes the lines after its checkpoint out and writes them anew."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +18,18 @@ TIMES = ("images_per_second", "elapsed", "memory_mb")
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Add one JSON line to a file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    """Add one JSON line to a file. Raises OSError, and then nothing was added."""
+    with path.open("ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        line = (json.dumps(record) + "\n").encode()
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":  # a kill cut the last line short
+            line = b"\n" + line
+        try:
+            if file.write(line) < len(line):  # what fits is written before a full disk is an error
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(end)
+            raise
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
