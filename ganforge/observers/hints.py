@@ -151,10 +151,10 @@ class Reader:
         return found
 
     def _unchanged(self, name: str, value: float) -> bool:
-        """Whether the loss has strayed less than `CONSTANT` of itself since the stretch began; else a new one begins."""
+        """Whether the loss has strayed less than `CONSTANT` of itself in this stretch; else a new one begins."""
         stretch = self.constant[name]
         stretch.low, stretch.high = min(stretch.low, value), max(stretch.high, value)
-        if stretch.high - stretch.low <= CONSTANT * max(abs(stretch.low), abs(stretch.high)):
+        if math.isfinite(value) and stretch.high - stretch.low <= CONSTANT * max(abs(stretch.low), abs(stretch.high)):
             return True
         self.constant[name] = Stretch(low=value, high=value)
         return False
