@@ -247,6 +247,7 @@ def _table(scores: "list[Score]") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
@@ -257,7 +258,8 @@ def _table(scores: "list[Score]") -> None:
     for score in scores:
         spread = "" if score.figure.spread is None else f"± {_number(score.figure.spread)}  ({score.figure.over})"
         mark = "" if score.reference is None else _number(score.reference)
-        table.add_row(score.key, _number(score.figure.value), spread, mark)
+        # As text, not markup: the extractor's brackets are part of the name.
+        table.add_row(Text(score.key), _number(score.figure.value), spread, mark)
     console.print(table)
     for line in _protocol_lines(scores):
         console.print(line, markup=False, soft_wrap=True)

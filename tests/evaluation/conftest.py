@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from ganforge.evaluation.allocation import keep_freed_memory
 from ganforge.evaluation.extractors import EXTRACTORS, Extractor, ExtractorKind, to_rgb
 from ganforge.evaluation.pictures import ArraySource
 
@@ -18,6 +19,8 @@ SIDE = 32
 COLOURS = np.array([[220, 40, 40], [40, 200, 60], [50, 60, 220], [230, 200, 40]], np.float64)
 
 Draw = Callable[..., ArraySource]
+
+keep_freed_memory()
 
 
 def discs(count: int, seed: int, *, classes: int = 4, side: int = SIDE) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
