@@ -73,7 +73,8 @@ def prepare(
     count: Annotated[int, typer.Option(help="demo: how many pictures to draw.")] = 5000,
     seed: Annotated[int, typer.Option(help="demo: which pictures to draw.")] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0 works in this one.", show_default="one a CPU core")
+        int | None,
+        typer.Option(help="Worker processes; 0 works in this one.", show_default="one a CPU core, at most 12"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output when it exists.")] = False,
     check: Annotated[

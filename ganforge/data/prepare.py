@@ -32,9 +32,10 @@ from ganforge.data.writing import DatasetWriter, check_out, publish, workspace, 
 from ganforge.errors import DataError
 
 TASK_ITEMS = 256  # pictures that a worker gets at once, at most
-TASK_BYTES = 1 << 22  # and bytes of pixels that it gives back
+TASK_BYTES = 1 << 21  # and bytes of pixels that it gives back
 TASK_PIXELS = 1 << 23  # and pixels that it decodes
 PIXEL_BUDGET = 90_000_000  # pixels that all workers together hold decoded, at 4 to 8 bytes each
+MOST_WORKERS = 12  # unless --workers says otherwise: at 45 MiB each, all of it stays under 1.5 GiB
 SMALLEST_SHARE = 4  # what reaches under this part of the largest level is too small, unless --min-side says otherwise
 SPARE = 1 << 26  # bytes of disk to be left free
 
@@ -316,7 +317,8 @@ def times(size: Sequence[int]) -> str:
 def _processes(request: Request) -> int:
     if request.workers is not None:
         return request.workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 def _check_apart(source: str, out: Path) -> None:

@@ -87,7 +87,7 @@ class Pool:
             return
         # Weights and the order of the results both bound the memory: no task starts that is far ahead of the last one
         # given out.
-        ahead = 3 * self.processes
+        ahead = 2 * self.processes + 1
         numbered = enumerate(tasks)
         waiting = next(numbered, None)
         done: dict[int, tuple[Task[Item], Any]] = {}

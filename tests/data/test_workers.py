@@ -112,7 +112,7 @@ def test_no_task_is_drawn_far_ahead_of_the_results(work):
 
     with Pool(2) as pool:
         for given, _ in enumerate(pool.map(work.squares, tasks()), 1):
-            assert drawn <= given + 3 * 2 + 1
+            assert drawn <= given + 2 * 2 + 2
             if given == 40:
                 break
 
