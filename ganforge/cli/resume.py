@@ -19,6 +19,12 @@ def resume(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
+    ] = False,
+    histograms: Annotated[
+        bool, typer.Option("--tensorboard-histograms", help="With histograms of all weights too.")
+    ] = False,
     force_data: Annotated[
         bool, typer.Option("--force-data", help="Go on although the dataset's pictures have changed.")
     ] = False,
@@ -30,7 +36,8 @@ def resume(
     from ganforge.observers import Interval
     from ganforge.sampling.generator import choose_device
 
-    place, options = choose_device(device), Options(Interval.parse(checkpoint_every), keep)
+    place = choose_device(device)
+    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms)
     folder, sentence = find_run(run)
     say(sentence)
     changes = parse_assignments(assign or [])

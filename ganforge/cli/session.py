@@ -22,7 +22,9 @@ from ganforge.data.dataset import Dataset
 from ganforge.data.stream import Stream
 from ganforge.errors import CheckpointError, ConfigError, DataError, TrainingError
 from ganforge.observers import Checkpoints, Incidents, Interval, JsonLog, Observer, Patient, Session, Snapshots, observe
+from ganforge.observers.hints import Hints
 from ganforge.observers.progress import Progress, clock
+from ganforge.observers.tensorboard import TensorBoard, opening, require_tensorboard
 from ganforge.schedule import Schedule
 from ganforge.training.loop import train
 from ganforge.training.speed import Cost, measure, seconds_left
@@ -81,6 +83,20 @@ class Options:
 
     checkpoint_every: Interval
     keep: int = 3
+    tensorboard: bool = False
+    histograms: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tensorboard or self.histograms:
+            require_tensorboard()
+
+    def observers(self, session: Session) -> list[Observer]:
+        """Who watches a run beside the log, the grids and the checkpoints."""
+        watching: list[Observer] = [Hints(session, say)]
+        if self.tensorboard or self.histograms:
+            say(f"TensorBoard: {opening(session.folder)}")
+            watching.append(TensorBoard(session, histograms=self.histograms))
+        return watching
 
 
 def resolve_schedule(config: RunConfig, dataset: Dataset) -> Schedule:
@@ -205,7 +221,8 @@ def run_session(
     stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
     with Signals() as signals:
         checkpoints = Checkpoints(session, options.checkpoint_every, options.keep, say)
-        watching = [JsonLog(session), Incidents(session, say), Snapshots(session), *more(session), checkpoints]
+        watching: list[Observer] = [JsonLog(session), Incidents(session, say), Snapshots(session)]
+        watching += [*options.observers(session), *more(session), checkpoints]
         observers: list[Observer] = [
             *(Patient(observer, say, signals.stopping) for observer in watching),
             Progress(session, costs, console),

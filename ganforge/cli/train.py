@@ -36,6 +36,12 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
+    ] = False,
+    histograms: Annotated[
+        bool, typer.Option("--tensorboard-histograms", help="With histograms of all weights too.")
+    ] = False,
     auto_resume: Annotated[
         bool, typer.Option("--auto-resume", help="Start, or go on where --out has a run: always the same command.")
     ] = False,
@@ -64,7 +70,8 @@ def train(
     from ganforge.training.state import TrainState
     from ganforge.training.transfer import adopt
 
-    place, options = choose_device(device), Options(Interval.parse(checkpoint_every), keep)
+    place = choose_device(device)
+    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms)
     if auto_resume and out is None:
         raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
     if auto_resume and out is not None and is_run(out):
