@@ -100,21 +100,24 @@ class _Patches:
         mean = total / values
         deviation = np.sqrt(np.maximum(square / values - mean**2, 0))
         # A channel of one value everywhere has nothing to compare: it stays at 0 and does not divide by 0.
-        self._mean = mean.astype(np.float32).reshape(1, -1, 1)
-        self._scale = (
-            np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0).astype(np.float32).reshape(1, -1, 1)
-        )
+        self._mean, self._scale = mean, np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
 
     def projected(self, directions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Every patch along each direction, sorted: (directions, patches)."""
+        """Every normalised patch along each direction (C * 49, directions), sorted: (directions, patches).
+
+        The normalisation is taken into the directions: (rows - mean) * scale along d is rows along scale * d, less a
+        constant.
+        """
         width = self.channels * PATCH * PATCH
+        scaled = directions.reshape(self.channels, -1, directions.shape[1]) * self._scale[:, None, None]
+        offset = (scaled * self._mean[:, None, None]).sum(axis=(0, 1)).astype(np.float32)[:, None]
+        scaled = np.ascontiguousarray(scaled.reshape(width, -1).T, np.float32)
         out = np.empty((directions.shape[1], self.rows), np.float32)
         self._file.seek(0)
         for start in range(0, self.rows, _BLOCK):
             count = min(_BLOCK, self.rows - start)
-            rows = np.frombuffer(self._file.read(4 * count * width), np.float32).reshape(count, self.channels, -1)
-            rows = (rows - self._mean) * self._scale
-            out[:, start : start + count] = directions.T @ rows.reshape(count, width).T
+            rows = np.frombuffer(self._file.read(4 * count * width), np.float32).reshape(count, width)
+            out[:, start : start + count] = scaled @ rows.T - offset
         out.sort(axis=1)
         return out
 
