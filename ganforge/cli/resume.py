@@ -19,6 +19,10 @@ def resume(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    on_trouble: Annotated[
+        str, typer.Option(help="At NaNs or a loss that jumps: warn, rollback (at most 3 times) or stop.")
+    ] = "rollback",
+    on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
     ] = False,
@@ -34,10 +38,12 @@ def resume(
     from ganforge.cli.session import Options, say
     from ganforge.config import parse_assignments
     from ganforge.observers import Interval
+    from ganforge.observers.watchdog import find_action
     from ganforge.sampling.generator import choose_device
 
     place = choose_device(device)
-    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms)
+    on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
+    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on)
     folder, sentence = find_run(run)
     say(sentence)
     changes = parse_assignments(assign or [])

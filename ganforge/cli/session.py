@@ -21,10 +21,24 @@ from ganforge.config import RunConfig
 from ganforge.data.dataset import Dataset
 from ganforge.data.stream import Stream
 from ganforge.errors import CheckpointError, ConfigError, DataError, TrainingError
-from ganforge.observers import Checkpoints, Incidents, Interval, JsonLog, Observer, Patient, Session, Snapshots, observe
+from ganforge.observers import (
+    Checkpoints,
+    Incidents,
+    Interval,
+    JsonLog,
+    Observer,
+    Patient,
+    Session,
+    Snapshots,
+    Watchdog,
+    observe,
+)
 from ganforge.observers.hints import Hints
+from ganforge.observers.incidents import record
 from ganforge.observers.progress import Progress, clock
+from ganforge.observers.rollback import MOST, roll_back
 from ganforge.observers.tensorboard import TensorBoard, opening, require_tensorboard
+from ganforge.observers.watchdog import Action, Trouble
 from ganforge.schedule import Schedule
 from ganforge.training.loop import train
 from ganforge.training.speed import Cost, measure, seconds_left
@@ -85,6 +99,8 @@ class Options:
     keep: int = 3
     tensorboard: bool = False
     histograms: bool = False
+    on_trouble: Action = "rollback"
+    on_collapse: Action = "warn"
 
     def __post_init__(self) -> None:
         if self.tensorboard or self.histograms:
@@ -218,26 +234,60 @@ def run_session(
     more: Callable[[Session], Sequence[Observer]] = lambda _: (),
 ) -> int:
     """Train to the end or to a signal. Returns the exit code: 0, or 128 and the signal's number."""
-    stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
+    if session.config.deterministic:
+        make_deterministic()
     with Signals() as signals:
-        checkpoints = Checkpoints(session, options.checkpoint_every, options.keep, say)
-        watching: list[Observer] = [JsonLog(session), Incidents(session, say), Snapshots(session)]
-        watching += [*options.observers(session), *more(session), checkpoints]
-        observers: list[Observer] = [
-            *(Patient(observer, say, signals.stopping) for observer in watching),
-            Progress(session, costs, console),
-        ]
-        reports = observe(train(session.state, stream, session.schedule), observers)
-        with closing(reports):  # type: ignore[type-var]
-            for _ in reports:
-                if signals.received is not None:
-                    break
+        rollbacks = 0
+        while True:
+            watchdog, saved = _train_on(session, options, costs, [*options.observers(session), *more(session)], signals)
+            if watchdog.trouble is None:
+                break
+            recover(session, watchdog.trouble, rollbacks + 1)
+            rollbacks += 1
     if signals.received is not None and session.state.images < session.schedule.images:
         name, images = signal.Signals(signals.received).name, session.state.images
-        what = f"saved at {images / 1000:g} kimg" if checkpoints.saved == images else "stopped, the last step not saved"
+        what = f"saved at {images / 1000:g} kimg" if saved == images else "stopped, the last step not saved"
         say(f"{name}: {what}; go on with: ganforge resume {session.folder}")
         return 128 + signals.received
     return 0
+
+
+def make_deterministic() -> None:
+    """Have torch take only algorithms that give the same numbers each time (on the CPU they all do)."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS may choose anew in each stream
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def _train_on(
+    session: Session, options: Options, costs: Sequence[Cost], more: Sequence[Observer], signals: Signals
+) -> tuple[Watchdog, int]:
+    """Train to the end, to a signal or to trouble. Returns the watchdog, and the image count last saved."""
+    stream = Stream(session.dataset, session.config.seed, mirror=session.config.data.mirror)
+    watchdog = Watchdog(session, options.on_trouble, options.on_collapse, say)
+    saving = Checkpoints(session, options.checkpoint_every, options.keep, say, watchdog.fine)
+    watching = [watchdog, JsonLog(session), Incidents(session, say), Snapshots(session), *more, saving]
+    observers = [*(Patient(observer, say, signals.stopping) for observer in watching)]
+    reports = observe(train(session.state, stream, session.schedule), [*observers, Progress(session, costs, console)])
+    with closing(reports):  # type: ignore[type-var]
+        for _ in reports:
+            if signals.stopping() or watchdog.trouble is not None:
+                break
+    return watchdog, saving.saved
+
+
+def recover(session: Session, trouble: Trouble, count: int) -> None:
+    """Roll back for the `count`-th time. Raises TrainingError when the run is to stop, or after too many."""
+    what = f"{trouble.what} at {trouble.images / 1000:g} kimg"
+    if trouble.action == "rollback" and count <= MOST:
+        say(roll_back(session, trouble, count))
+        return
+    tried = f"; {MOST} rollbacks did not help" if trouble.action == "rollback" else ""
+    record(session.folder, trouble.kind, trouble.images, trouble.what, "stopped" + tried, **trouble.evidence)
+    raise TrainingError(
+        f"{what}{tried}; lower the learning rates with: ganforge resume {session.folder} --set phases.0.lr_d=… "
+        "(lr_g alike), or go on regardless with --on-trouble warn"
+    )
 
 
 def plan_costs(config: RunConfig, schedule: Schedule, device: torch.device) -> list[Cost]:

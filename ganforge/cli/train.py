@@ -36,6 +36,10 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
+    on_trouble: Annotated[
+        str, typer.Option(help="At NaNs or a loss that jumps: warn, rollback (at most 3 times) or stop.")
+    ] = "rollback",
+    on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
     ] = False,
@@ -44,6 +48,9 @@ def train(
     ] = False,
     auto_resume: Annotated[
         bool, typer.Option("--auto-resume", help="Start, or go on where --out has a run: always the same command.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same numbers in every run on the same GPU; slower.")
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be trained and how long it takes; train nothing.")
@@ -66,12 +73,14 @@ def train(
     from ganforge.data.dataset import find_dataset
     from ganforge.errors import ConfigError
     from ganforge.observers import Interval, Session
+    from ganforge.observers.watchdog import find_action
     from ganforge.sampling.generator import choose_device
     from ganforge.training.state import TrainState
     from ganforge.training.transfer import adopt
 
     place = choose_device(device)
-    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms)
+    on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
+    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on)
     if auto_resume and out is None:
         raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
     if auto_resume and out is not None and is_run(out):
@@ -98,6 +107,8 @@ def train(
         source=origin.config if origin else None,
     )
     config, reason = configure(wishes, dataset, gpu=place.type == "cuda")
+    if deterministic:
+        config = config.changed({"deterministic": True}, "--deterministic")
     say(reason)
     schedule = resolve_schedule(config, dataset)
     costs = plan_costs(config, schedule, place)

@@ -6,5 +6,17 @@ from ganforge.observers.incidents import Incidents
 from ganforge.observers.jsonl import JsonLog
 from ganforge.observers.patience import Patient
 from ganforge.observers.snapshots import Snapshots
+from ganforge.observers.watchdog import Watchdog
 
-__all__ = ["Checkpoints", "Incidents", "Interval", "JsonLog", "Observer", "Patient", "Session", "Snapshots", "observe"]
+__all__ = [
+    "Checkpoints",
+    "Incidents",
+    "Interval",
+    "JsonLog",
+    "Observer",
+    "Patient",
+    "Session",
+    "Snapshots",
+    "Watchdog",
+    "observe",
+]

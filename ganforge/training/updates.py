@@ -83,7 +83,7 @@ def update_discriminator(
     """
     size = len(batch.images)
     gradients, metrics = _recovering(state, size, lambda: discriminator_gradients(state, batch, index, world, parts))
-    _apply(state.discriminator, state.optimizer_d, gradients, metrics, world)
+    _apply(state.discriminator, state.optimizer_d, gradients, metrics, "gradient/d", world)
     if "real" in parts:
         _adapt_augmentation(state, metrics.pop("sign/real"), size)
     return metrics
@@ -92,7 +92,7 @@ def update_discriminator(
 def update_generator(state: TrainState, size: int, world: World) -> Metrics:
     """One Adam step of the generator on `size` fresh latents."""
     gradients, metrics = _recovering(state, size, lambda: generator_gradients(state, size, world))
-    _apply(state.generator, state.optimizer_g, gradients, metrics, world)
+    _apply(state.generator, state.optimizer_g, gradients, metrics, "gradient/g", world)
     return metrics
 
 
@@ -244,11 +244,12 @@ def _learning(network: nn.Module) -> list[nn.Parameter]:
 
 
 def _apply(
-    network: nn.Module, optimizer: torch.optim.Adam, gradients: Gradients, metrics: Metrics, world: World
+    network: nn.Module, optimizer: torch.optim.Adam, gradients: Gradients, metrics: Metrics, norm: str, world: World
 ) -> None:
-    """Sum gradients and metrics over the ranks, then one step of Adam."""
-    names = sorted(metrics)
-    world.sum([gradient for gradient in gradients if gradient is not None] + [metrics[name] for name in names])
+    """Sum gradients and metrics over the ranks, then one step of Adam. The gradient's norm is the metric `norm`."""
+    names, there = sorted(metrics), [gradient for gradient in gradients if gradient is not None]
+    world.sum(there + [metrics[name] for name in names])
+    metrics[norm] = torch.stack(torch._foreach_norm(there)).norm()
     for parameter, gradient in zip(_learning(network), gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
