@@ -150,7 +150,8 @@ class SAGANConfig(NetworkConfig):
         for side in wanted:
             if side not in sides:
                 raise ConfigError(
-                    f"network.attention_{role}: {side} is not one of its resolutions, {', '.join(map(str, sides))}"
+                    f"network.attention_{role}: {side} is not one of its resolutions, {', '.join(map(str, sides))}; "
+                    "name some of these, or null for a quarter of the pictures' size"
                 )
         return wanted
 

@@ -38,7 +38,7 @@ def sagan_cifar10_case0() -> RunConfig:
             max_width_g=256,
             width_d=128,
             max_width_d=128,
-            smallest=8,
+            smallest=7,  # 8x8 at 32 pixels, and 7x7 at 28
             flat=2,
             attention_g=(),
             attention_d=(),
@@ -66,7 +66,7 @@ def sagan_cifar10_case2() -> RunConfig:
 
     Case 1 with self-attention in both networks: 4,386,308 and 1,075,586 parameters, as two independent 32x32 SAGANs.
     """
-    return _variant(sagan_cifar10_case1(), "sagan-cifar10-case2", attention=8)
+    return _variant(sagan_cifar10_case1(), "sagan-cifar10-case2", attention=True)
 
 
 def sagan_cifar10_case3() -> RunConfig:
@@ -161,7 +161,7 @@ def sagan_stl10_case1() -> RunConfig:
 
 def sagan_stl10_case2() -> RunConfig:
     """STL-10 at 48x48, conditional, TTUR, attention at 12x12; the study's Inception Score: 5.640."""
-    return _variant(sagan_stl10_case1(), "sagan-stl10-case2", attention=12)
+    return _variant(sagan_stl10_case1(), "sagan-stl10-case2", attention=True)
 
 
 def sagan_animeface_96() -> RunConfig:
@@ -181,7 +181,7 @@ def sagan_animeface_96() -> RunConfig:
         "sagan-animeface-96",
         resolution=96,
         classes=176,
-        attention=24,
+        attention=True,
         batch=128,
         rates=(TTUR_G / 2, TTUR_D / 2),
         length="250epoch",
@@ -224,7 +224,7 @@ def sngan_animeface_96() -> RunConfig:
     batch 64, 50,000 generator updates.
     """
     config = _variant(sagan_animeface_96(), "sngan-animeface-96", batch=64, length="50000step")
-    return _sngan(_variant(config, "sngan-animeface-96", attention=None, rates=(BALANCED, BALANCED)))
+    return _sngan(_variant(config, "sngan-animeface-96", attention=False, rates=(BALANCED, BALANCED)))
 
 
 def sngan_flowers_96() -> RunConfig:
@@ -253,7 +253,7 @@ def sagan_paper_128() -> RunConfig:
     config = _variant(
         sagan_cifar10_case1(), "sagan-paper-128", resolution=128, classes=1000, length="256000kimg", network=network
     )
-    return _variant(config, "sagan-paper-128", attention=32).changed({"updates.order": "d-first"})
+    return _variant(config, "sagan-paper-128", attention=True).changed({"updates.order": "d-first"})
 
 
 def sagan_small() -> RunConfig:
@@ -301,19 +301,20 @@ def _variant(
     length: str | None = None,
     resolution: int | None = None,
     classes: int | None = None,
-    attention: int | None = -1,
+    attention: bool | None = None,
     gate: bool = False,
     network: dict[str, Any] | None = None,
 ) -> RunConfig:
-    """Another preset's configuration under a new name, changed in what is named; attention None is none."""
+    """Another preset's configuration under a new name, changed in what is named."""
     changes: dict[str, Any] = {"preset": name}
     changes |= {f"network.{key}": value for key, value in (network or {}).items()}
     if rates:
         changes |= {"phases.0.lr_g": rates[0], "phases.0.lr_d": rates[1]}
     if resolution:
         changes |= {"network.resolution": resolution, "phases.0.resolution": resolution}
-    if attention != -1:
-        places = [] if attention is None else [attention]
+    if attention is not None:
+        # At a quarter of the pictures' size, as in all of these sources, whatever that size is.
+        places: list[int] | None = None if attention else []
         changes |= {"network.attention_g": places, "network.attention_d": places}
     given = {"phases.0.batch": batch, "phases.0.length": length, "network.classes": classes}
     changes |= {key: value for key, value in given.items() if value is not None}

@@ -6,6 +6,7 @@ import pytest
 
 from ganforge.config import RunConfig, SAGANConfig
 from ganforge.networks import build_discriminator, build_generator, parameters
+from ganforge.presets import fit
 from ganforge.presets.sagan import SAGAN_PRESETS, default_sagan
 
 # case: conditional, TTUR, attention, gate, epochs, Inception Score
@@ -141,3 +142,13 @@ def test_few_pictures_are_not_shown_more_than_500_times() -> None:
     for count, kimg in ((100, 50), (10, 20), (10**6, 300)):
         config = default_sagan((4, 4), 32, 3, 0, count, False)
         assert str(config.phases[0].length) == f"{kimg}kimg"
+
+
+@pytest.mark.parametrize("name", [name for name in SAGAN_PRESETS if "stl10" not in name])
+@pytest.mark.parametrize(("base", "resolution"), [((7, 7), 28), ((4, 6), 64)])
+def test_presets_fit_other_pictures(name: str, base: tuple[int, int], resolution: int) -> None:
+    facts = {"base": base, "resolution": resolution, "channels": 1, "classes": 2}
+    network = _network(fit(SAGAN_PRESETS[name](), **facts))  # type: ignore[arg-type]
+    had = _network(SAGAN_PRESETS[name]()).attention("g")
+    assert network.attention("g") == network.attention("d") == ((resolution // 4,) if had else ())
+    assert network.discriminator_plan()
