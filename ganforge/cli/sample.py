@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+ATTENTION_ROWS = 12  # pictures whose attention is drawn, at most: more make a sheet that nobody can take in
+
 
 def sample(
     what: Annotated[
@@ -20,10 +22,15 @@ def sample(
     out: Annotated[Path, typer.Option(help="grid.png, a FOLDER of pictures, or x.npz.")] = Path("grid.png"),
     batch: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 64,
     live: Annotated[bool, typer.Option("--live", help="The trained generator itself, not its average.")] = False,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Where a few points of each picture look (SAGAN), a row a picture.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Draw pictures: a grid, a folder of PNG, or arrays."""
     from ganforge.cli.session import say
+    from ganforge.images import save_picture
+    from ganforge.sampling.attention import attention_sheet
     from ganforge.sampling.generator import find_generator, load_generator
     from ganforge.sampling.pictures import class_labels, parse_seeds, write_pictures
 
@@ -33,5 +40,10 @@ def sample(
     numbers = parse_seeds(seeds) if seeds else list(range(count))
     labels = class_labels(generator, classes, len(numbers))
     latents = generator.latents(numbers, truncation)
+    if attention:
+        few = min(len(numbers), ATTENTION_ROWS)
+        save_picture(attention_sheet(generator, latents[:few], None if labels is None else labels[:few]), out)
+        print(out)
+        return
     write_pictures(generator, latents, labels, numbers, out, columns=cols, batch=batch)
     print(out)

@@ -39,6 +39,7 @@ class Wishes:
     augment: str | None = None
     freeze_d: int | None = None
     conditional: bool | None = None
+    lr_scale: str | None = None
     seed: int | None = None
     source: RunConfig | None = None
 
@@ -157,6 +158,8 @@ def _option_changes(wishes: Wishes, config: RunConfig) -> list[tuple[str, dict[s
         changes.append(("--kimg-per-phase and --fade", _lengths(wishes.kimg_per_phase, wishes.fade, config)))
     if wishes.batch is not None:
         changes.append(("--batch", _batches(wishes.batch, config)))
+    if wishes.lr_scale is not None:
+        changes.append(("--lr-scale", _scaled_rates(wishes.lr_scale, config, changes)))
     if wishes.micro_batch is not None:
         value = int(wishes.micro_batch) if wishes.micro_batch.isdigit() else wishes.micro_batch
         changes.append(("--micro-batch", {"micro_batch": value}))
@@ -181,6 +184,23 @@ def _lengths(kimg: float | None, share: float | None, config: RunConfig) -> dict
         changes[f"phases.{index}.length"] = str(length)
         changes[f"phases.{index}.fade"] = str(Span(length.value * faded, length.unit))
     return changes
+
+
+def _scaled_rates(rule: str, config: RunConfig, changes: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Rates in proportion to the batch: those of the configuration are taken to be for its own batch.
+
+    So a preset for batch 256 with `--batch 64 --lr-scale linear` trains at a quarter of its rates (article B).
+    """
+    if rule not in ("linear", "none"):
+        raise ConfigError(f"--lr-scale {rule!r}: write linear or none")
+    batches = {key: value for name, change in changes if name == "--batch" for key, value in change.items()}
+    scaled: dict[str, Any] = {}
+    for index, phase in enumerate(config.phases):
+        factor = batches.get(f"phases.{index}.batch", phase.batch) / phase.batch
+        if rule == "linear" and factor != 1:
+            scaled[f"phases.{index}.lr_g"] = phase.lr_g * factor
+            scaled[f"phases.{index}.lr_d"] = phase.lr_d * factor
+    return scaled
 
 
 def _batches(text: str, config: RunConfig) -> dict[str, Any]:

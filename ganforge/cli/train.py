@@ -16,6 +16,9 @@ def train(
     kimg_per_phase: Annotated[float | None, typer.Option(help="Length of every phase, thousands of images.")] = None,
     fade: Annotated[float | None, typer.Option(help="The share of each phase that fades, 0 to 1.")] = None,
     batch: Annotated[str | None, typer.Option(help="Batch size, or by resolution: 4:128,64:32.")] = None,
+    lr_scale: Annotated[
+        str | None, typer.Option(help="linear: rates in proportion to --batch, as against the preset's own batch.")
+    ] = None,
     micro_batch: Annotated[
         str | None, typer.Option(help="Pictures computed at once, gradients accumulated; auto: the most that fit.")
     ] = None,
@@ -103,6 +106,7 @@ def train(
         augment=augment,
         freeze_d=freeze_d,
         conditional=conditional,
+        lr_scale=lr_scale,
         seed=seed,
         source=origin.config if origin else None,
     )

@@ -34,6 +34,15 @@ def test_a_batch_holds_from_its_resolution_up(dataset: Dataset) -> None:
     assert [phase.batch for phase in config.phases] == [12, 12, 12, 12]
 
 
+def test_rates_scale_with_the_batch_as_in_the_article(dataset: Dataset) -> None:
+    """Its `lrscale0` is batch 64 with the rates of batch 256 divided by 4."""
+    wishes = Wishes(preset="sagan-cifar10-case2", batch="64", lr_scale="linear")
+    phase = configure(wishes, dataset, gpu=False)[0].phases[0]
+    assert (phase.batch, phase.lr_g, phase.lr_d) == (64, 0.25e-4, 1e-4)
+    plain = configure(Wishes(preset="sagan-cifar10-case2", batch="64"), dataset, gpu=False)[0].phases[0]
+    assert (plain.lr_g, plain.lr_d) == (1e-4, 4e-4)
+
+
 def test_augmentation_has_names(dataset: Dataset) -> None:
     config, _ = configure(Wishes(augment="diffaugment"), dataset, gpu=False)
     assert (config.augment.p, config.augment.target) == (1, None)
@@ -72,6 +81,7 @@ def test_a_preset_file_is_a_preset(dataset: Dataset, tmp_path: Path) -> None:
     [
         (Wishes(preset="pggan-small", arch="dcgan"), "leave --arch dcgan out"),
         (Wishes(fade=1.5), "from 0 to 1"),
+        (Wishes(lr_scale="square"), "linear or none"),
         (Wishes(micro_batch="some"), "--micro-batch"),
         (Wishes(max_res=24), "its sizes are 4, 8, 16, 32"),
         (Wishes(augment="strong"), "known: ada, diffaugment, none"),

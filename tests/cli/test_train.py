@@ -73,6 +73,8 @@ def test_the_other_networks_train_sample_and_walk(arch: str, place: Path, monkey
     assert typed(monkeypatch, "train", "--arch", arch, "--kimg", "0.04", "--batch", "8") == 0
     assert typed(monkeypatch, "sample", "--out", "grid.png", "-n", "4", "--class", "class1") == 0
     assert typed(monkeypatch, "sample", "--out", "x.npz", "--seeds", "3,5-6") == 0
+    assert typed(monkeypatch, "sample", "--attention", "--out", "looks.png", "-n", "2") == (0 if arch == "sagan" else 2)
+    assert Path("looks.png").exists() == (arch == "sagan")
     assert typed(monkeypatch, "interpolate", "--out", "walk.gif", "--frames", "4", "--grid", "1x1") == 0
     assert Path("grid.png").exists()
     assert Path("x.npz").exists()
