@@ -26,14 +26,27 @@ def frechet_distance(a: Array, b: Array) -> float:
     nuclear norm of X Y^T, X and Y the centred features over sqrt(n - 1): exact where a matrix root is not. Otherwise it
     is the sum of the roots of the eigenvalues of the symmetric R B R, R the root of A.
     """
-    x, y = _centred(a), _centred(b)
-    difference = np.square(a.mean(axis=0, dtype=np.float64) - b.mean(axis=0, dtype=np.float64)).sum()
-    if min(len(x), len(y)) <= x.shape[1]:
-        cross = torch.linalg.svdvals(x @ y.T).sum()
-    else:
-        root = _root(x.T @ x)
-        cross = torch.linalg.eigvalsh(root @ (y.T @ y) @ root).clamp(min=0).sqrt().sum()
-    return float(difference + x.square().sum() + y.square().sum() - 2 * cross)
+    return _Gaussian(a).distance(b)
+
+
+class _Gaussian:
+    """One set's side of the distance, kept where it is compared with many."""
+
+    def __init__(self, features: Array) -> None:
+        self._mean, self._rows = features.mean(axis=0, dtype=np.float64), _centred(features)
+        self._trace = self._rows.square().sum()
+        self._root: torch.Tensor | None = None
+
+    def distance(self, other: Array) -> float:
+        """Fréchet distance to another set of features."""
+        x, y = self._rows, _centred(other)
+        difference = np.square(self._mean - other.mean(axis=0, dtype=np.float64)).sum()
+        if min(len(x), len(y)) <= x.shape[1]:
+            cross = torch.linalg.svdvals(x @ y.T).sum()
+        else:
+            self._root = _root(x.T @ x) if self._root is None else self._root
+            cross = torch.linalg.eigvalsh(self._root @ (y.T @ y) @ self._root).clamp(min=0).sqrt().sum()
+        return float(difference + self._trace + y.square().sum() - 2 * cross)
 
 
 def _centred(features: Array) -> torch.Tensor:
@@ -52,7 +65,8 @@ def _root(matrix: torch.Tensor) -> torch.Tensor:
 def frechet_spread(a: Array, b: Array, seed: int, draws: int = 10) -> float:
     """Standard deviation of the Fréchet distance over bootstrap draws of `b`."""
     random = np.random.default_rng((seed, 7))
-    values = [frechet_distance(a, b[random.integers(0, len(b), len(b))]) for _ in range(draws)]
+    gaussian = _Gaussian(a)
+    values = [gaussian.distance(b[random.integers(0, len(b), len(b))]) for _ in range(draws)]
     return float(np.std(values, ddof=1))
 
 

@@ -27,7 +27,7 @@ PICTURES = 16_384
 # The paper's pyramid ends at 16; sizes of 7 times a power of two (28) have 14 in its place.
 SMALLEST = 14
 _BLOCK = 65_536
-_MEMORY = 2**28
+_MEMORY = 2**27
 
 Advance = Callable[[int], None]
 
