@@ -20,7 +20,7 @@ def resume(
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
     on_trouble: Annotated[
-        str, typer.Option(help="At NaNs or a loss that jumps: warn, rollback (at most 3 times) or stop.")
+        str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")
     ] = "rollback",
     on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
     tensorboard: Annotated[

@@ -53,8 +53,9 @@ class Trouble:
 class Watchdog(Observer):
     """Sets `trouble` when the run should be rolled back or stopped; what is only to be told is told and recorded.
 
-    `on_trouble` is for NaNs and spikes, `on_collapse` for a generator whose pictures become alike. A saturated
-    discriminator is never a reason for a rollback, since it would come back: it is told, or with `stop` ends the run.
+    `on_trouble` is for NaNs, `on_collapse` for a generator whose pictures become alike. A saturated discriminator is
+    never a reason for a rollback, since it would come back: it is told, or with `stop` ends the run. So is a jump of the
+    loss: its threshold is a judgement that too few healthy runs have been held against to undo work for it.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Watchdog(Observer):
     ) -> None:
         self.session, self.say = session, say
         self.on_trouble, self.on_collapse = on_trouble, on_collapse
-        self.on_saturation: Action = "stop" if on_trouble == "stop" else "warn"
+        self.on_doubt: Action = "stop" if on_trouble == "stop" else "warn"
         self.trouble: Trouble | None = None
         self.healthy = session.state.images
         self.broken = torch.zeros((), dtype=torch.bool, device=session.state.device)
@@ -124,7 +125,7 @@ class Watchdog(Observer):
         scale = 1.4826 * statistics.median(abs(loss - middle) for loss in past) + 0.02 * (1 + abs(middle))
         if abs(recent - middle) > SIGMAS * scale:
             what = f"the discriminator's loss jumped from about {middle:.3g} to {recent:.3g}"
-            self._notice(report, "loss spike", what, self.on_trouble, median=middle, deviation=scale, recent=recent)
+            self._notice(report, "loss spike", what, self.on_doubt, median=middle, deviation=scale, recent=recent)
 
     def _saturation(self, report: StepReport) -> None:
         shown = self.session.state.figures
@@ -133,7 +134,7 @@ class Watchdog(Observer):
         self.saturated = self.saturated + 1 if right >= SATURATED and counts else 0
         if self.saturated == SATURATED_TICKS:
             what = f"the discriminator has told all pictures apart for {SATURATED_TICKS} ticks; try --augment ada"
-            self._notice(report, "saturated", what, self.on_saturation, accuracy=right)
+            self._notice(report, "saturated", what, self.on_doubt, accuracy=right)
 
     def _collapse(self, report: StepReport) -> None:
         seen = self.prober.measure(report.position.phase.resolution)

@@ -122,7 +122,7 @@ def step(images: int, loss: float) -> StepReport:
 
 
 def test_a_loss_that_jumps_is_noticed_and_noise_and_single_outliers_are_not(tmp_path: Path) -> None:
-    watchdog = Watchdog(make_session(tmp_path), "rollback", "warn")
+    watchdog = Watchdog(make_session(tmp_path), "stop", "warn")
     watchdog.prober.measure = lambda _: Diversity(1.0, (), 0.0)  # type: ignore[method-assign]
     random = np.random.default_rng(0)
     for index in range(1, 300):
