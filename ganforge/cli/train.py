@@ -39,9 +39,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
-    on_trouble: Annotated[
-        str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")
-    ] = "rollback",
+    on_trouble: Annotated[str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")] = "rollback",
     on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
