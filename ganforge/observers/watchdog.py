@@ -54,8 +54,8 @@ class Watchdog(Observer):
     """Sets `trouble` when the run should be rolled back or stopped; what is only to be told is told and recorded.
 
     `on_trouble` is for NaNs, `on_collapse` for a generator whose pictures become alike. A saturated discriminator is
-    never a reason for a rollback, since it would come back: it is told, or with `stop` ends the run. So is a jump of the
-    loss: its threshold is a judgement that too few healthy runs have been held against to undo work for it.
+    never a reason for a rollback, since it would come back: it is told, or with `stop` ends the run. So is a jump of
+    the loss: its threshold is a judgement that too few healthy runs have been held against to undo work for it.
     """
 
     def __init__(
