@@ -442,7 +442,7 @@ def test_kill_leaves_the_old_one_or_none_and_the_next_run_cleans_up(many, tmp_pa
 
 def test_an_interrupt_ends_it_within_two_seconds_and_cleans_up(many, tmp_path):
     program = start(many, tmp_path / "out")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".out.partial-*/dataset/*.npy")):
         assert time.monotonic() < deadline
         assert program.poll() is None
