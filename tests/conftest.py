@@ -1,9 +1,13 @@
 """What every test shares: one thread (several times faster on two cores), and no GPU test without a GPU."""
 
+import signal
+
 import pytest
 import torch
 
 torch.set_num_threads(1)
+# A shell starts background jobs with SIGINT ignored, and children inherit that; the tests of Ctrl-C need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
