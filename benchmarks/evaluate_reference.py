@@ -43,7 +43,13 @@ def library_network(weights: Path | None) -> FeatureExtractorInceptionV3:
         torch.save({}, empty)
         empty.seek(0)
         torch.manual_seed(0)
-        return Blank("library", LAYERS, empty)
+        network = Blank("library", LAYERS, empty)
+    # The library's own draw shrinks pictures to nothing on the way; this keeps their scale, so that figures are large.
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    torch.nn.init.normal_(network.fc.weight, std=0.1)
+    return network
 
 
 @torch.no_grad()
