@@ -50,10 +50,11 @@ class _Gaussian:
 
 
 def _centred(features: Array) -> torch.Tensor:
-    rows = torch.from_numpy(np.asarray(features, np.float64))
-    scale: float = max(len(rows) - 1, 1) ** -0.5
-    centred: torch.Tensor = (rows - rows.mean(dim=0)) * scale
-    return centred
+    """A copy in double precision, changed in place: at 10,000 pictures each further one takes 100 MB."""
+    rows = torch.from_numpy(np.array(features, np.float64))
+    rows -= rows.mean(dim=0)
+    rows *= max(len(rows) - 1, 1) ** -0.5
+    return rows
 
 
 def _root(matrix: torch.Tensor) -> torch.Tensor:
