@@ -93,17 +93,23 @@ def _file(path: Path, wanted: Wanted, scratch: Path) -> Source:
     if head.startswith(b"\x93NUMPY"):
         return npy.npy_source(path, scratch)
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if names and all(name.endswith(".npy") for name in names):
-            return npy.npy_source(path, scratch)
-        return archives.zip_source(path)
+        return npy.npy_source(path, scratch) if _holds_arrays(path) else archives.zip_source(path)
     plain = archives.unpacked(path, scratch)
     if tarfile.is_tarfile(plain):
         return _tar(path, plain, wanted, scratch)
     raise DataError(
         f"{path} is neither a folder, a zip or tar archive, an IDX file nor an array; give the pictures' folder"
     )
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Whether a zip archive is an `.npz`; one that is damaged is not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def _tar(path: Path, plain: Path, wanted: Wanted, scratch: Path) -> Source:

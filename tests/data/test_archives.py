@@ -102,6 +102,18 @@ def test_an_archive_that_is_cut_short_is_refused_in_one_line(tmp_path):
         zip_source(path)
 
 
+def test_a_zip_with_a_damaged_directory_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", png(1))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"PK\x01\x02")
+    data[start : start + 4] = b"XXXX"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged zip"):
+        open_source(Wanted(str(path)), tmp_path / "scratch")
+
+
 COMPRESSORS = {"tar": None, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}
 
 
