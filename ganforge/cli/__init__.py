@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from ganforge.cli.compare import compare
 from ganforge.cli.demo import demo
 from ganforge.cli.evaluate import evaluate
 from ganforge.cli.info import info
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, prepare, train, resume, sample, interpolate, evaluate, presets, info):
+for command in (demo, prepare, train, resume, sample, interpolate, evaluate, compare, presets, info):
     app.command()(command)
 
 

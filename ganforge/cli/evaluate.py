@@ -8,6 +8,9 @@ import typer
 from ganforge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from ganforge.evaluation.inputs import Reals
     from ganforge.evaluation.pictures import PictureSource
     from ganforge.evaluation.scores import Options, Score, Scores
@@ -81,7 +84,8 @@ def evaluate(
     task = _Task(what, data, metrics, options, truncation, live, gallery)
     results = task.checkpoints() if all_checkpoints else [task.once()]
     if json_file is not None:
-        _write_json(json_file, results)
+        # The last result by its keys; with several checkpoints, all of them under `checkpoints`.
+        write_json(json_file, results[-1] if len(results) == 1 else {**results[-1], "checkpoints": results})
 
 
 def _extractors(given: str | None, weights: Path | None) -> tuple[str, ...]:
@@ -169,6 +173,7 @@ class _Task:
         return scores.as_dict()
 
     def _checkpoint(self, path: Path) -> tuple[dict[str, Any], "Scores"]:
+        from ganforge.evaluation import records
         from ganforge.evaluation.inputs import generator_shape, generator_source, open_reals
         from ganforge.sampling.generator import load_generator
 
@@ -187,7 +192,7 @@ class _Task:
         run = _run_of(path)
         self._show(scores, run or Path())
         if run is not None:
-            _append(run / "scores.jsonl", path, generator.images, scores)
+            records.append(run, path.name, generator.images, scores)
         return {"checkpoint": path.name, "images": generator.images, **scores.as_dict()}, scores
 
     def _score(self, pictures: "PictureSource", reals: "Reals") -> "Scores":
@@ -240,32 +245,47 @@ def _say(message: str) -> None:
     say(message)
 
 
-def _table(scores: "list[Score]") -> None:
-    """The scores to stdout, and under them the protocol that they share."""
+def results_console() -> "Console":
+    """For results: on stdout, wide enough for a table where it goes to no terminal."""
     import sys
 
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = 120
+    return console
+
+
+def results_table(*headings: str) -> "Table":
+    """A table of figures: names to the left, figures to the right."""
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading, justify in (("score", "left"), ("value", "right"), ("spread", "left"), ("reals", "right")):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("score", "spread") else "right", no_wrap=True)
+    return table
+
+
+def _table(scores: "list[Score]") -> None:
+    """The scores to stdout, and under them the protocol that they share."""
+    from rich.text import Text
+
+    console = results_console()
+    table = results_table("score", "value", "spread", "reals")
     for score in scores:
-        spread = "" if score.figure.spread is None else f"± {_number(score.figure.spread)}  ({score.figure.over})"
-        mark = "" if score.reference is None else _number(score.reference)
+        spread = "" if score.figure.spread is None else f"± {number(score.figure.spread)}  ({score.figure.over})"
+        mark = "" if score.reference is None else number(score.reference)
         # As text, not markup: the extractor's brackets are part of the name.
-        table.add_row(Text(score.key), _number(score.figure.value), spread, mark)
+        table.add_row(Text(score.key), number(score.figure.value), spread, mark)
     console.print(table)
     for line in _protocol_lines(scores):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure with as many digits as it deserves."""
     size = abs(value)
     digits = 2 if size >= 100 else 3 if size >= 1 else 5
     return f"{value:.{digits}f}" if size >= 1e-5 or size == 0 else f"{value:.1e}"
@@ -287,26 +307,10 @@ def _protocol_lines(scores: "list[Score]") -> list[str]:
     return lines
 
 
-def _append(file: Path, checkpoint: Path, images: int, scores: "Scores") -> None:
-    """One line of the run's scores.jsonl."""
-    import json
-    from datetime import UTC, datetime
-
-    line = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "checkpoint": checkpoint.name,
-        "images": images,
-        "scores": scores.as_dict(),
-    }
-    with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(line) + "\n")
-
-
-def _write_json(file: Path, results: list[dict[str, Any]]) -> None:
-    """The last result by its keys; with several checkpoints, all of them under `checkpoints`."""
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write what was printed to `--json`'s file."""
     import json
 
-    content = results[-1] if len(results) == 1 else {**results[-1], "checkpoints": results}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

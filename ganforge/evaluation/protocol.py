@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -67,7 +68,13 @@ def _bearing(protocol: Mapping[str, Any]) -> dict[str, Any]:
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Why two protocols (as `Protocol.as_dict` gives them) are not alike: one phrase each; empty where they are."""
     a, b = _bearing(first), _bearing(second)
-    return [f"{name}: {a.get(name)} and {b.get(name)}" for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+    names = [name for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+    return [f"{name}: {_short(a.get(name))} and {_short(b.get(name))}" for name in names]
+
+
+def _short(value: Any) -> str:
+    """As text, with no more of a hash than tells it apart."""
+    return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{24,}", r"\1", str(value))
 
 
 def versions() -> dict[str, str]:

@@ -145,3 +145,22 @@ def test_run_is_scored_with_a_line_and_every_checkpoint_with_a_curve(
     assert images == sorted(images)
     assert content["swd"] == content["checkpoints"][-1]["swd"]
     assert size_of(run / "scores.png") == (840, 240)
+
+
+def test_compare_sets_like_scores_side_by_side_and_refuses_unlike_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder(tmp_path / "a", 0), folder(tmp_path / "b", 1), folder(tmp_path / "real", 2)
+    for name, count in (("a", "24"), ("b", "24"), ("fewer", "20")):
+        source = "a" if name == "fewer" else name
+        arguments = ("--metrics", "swd,ms-ssim", "--n", count, "--json", f"{name}.json")
+        assert ganforge("evaluate", source, "--data", "real", *arguments) == 0
+    capsys.readouterr()
+    assert ganforge("compare", "a.json", "b.json", "--json", "table.json") == 0
+    printed, table = capsys.readouterr().out, json.loads((tmp_path / "table.json").read_text())
+    assert "best" in printed
+    assert "24 generated against 24 of real" in printed
+    assert table["compared"] == ["a.json", "b.json"]
+    assert table["swd"] == [json.loads((tmp_path / f"{name}.json").read_text())["swd"]["value"] for name in "ab"]
+    assert "generated_count: 24 and 20" in refused(capsys, "compare", "a.json", "fewer.json")
+    assert "name two or more" in refused(capsys, "compare", "a.json")
