@@ -70,8 +70,16 @@ def prepare(
     root: Annotated[Path, typer.Option(help="Where torchvision's sets lie, or are downloaded to.")] = Path(
         "~/.cache/ganforge"
     ),
-    count: Annotated[int, typer.Option(help="demo: how many pictures to draw.")] = 5000,
-    seed: Annotated[int, typer.Option(help="demo: which pictures to draw.")] = 0,
+    stack: Annotated[
+        int, typer.Option(help="3: stack grey pictures as R, G and B, so that 10 classes make the 1,000 modes 000-999.")
+    ] = 1,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="demo and --stack: how many pictures to make.", show_default="5000 of demo, 128000 with --stack"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="demo and --stack: which pictures to make.")] = 0,
     workers: Annotated[
         int | None,
         typer.Option(help="Worker processes; 0 works in this one.", show_default="one a CPU core, at most 12"),
@@ -105,6 +113,7 @@ def prepare(
         holdout=holdout,
         split=split,
         root=root,
+        stack=stack,
         count=count,
         seed=seed,
         workers=workers,

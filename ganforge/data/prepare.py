@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ganforge
+from ganforge.data import stacked
 from ganforge.data.batches import Batch, Headers, Pictures
 from ganforge.data.dataset import FORMAT, HOLDOUT, Dataset
 from ganforge.data.label_tables import take_table
@@ -28,7 +29,16 @@ from ganforge.data.sizes import Levels, choose_levels, parse_aspect
 from ganforge.data.sorting import Groups, Sorter
 from ganforge.data.sources import Entry, LeftOut, Source
 from ganforge.data.workers import Died, Pool, Task
-from ganforge.data.writing import DatasetWriter, check_out, publish, workspace, write_facts, write_left_out, write_rows
+from ganforge.data.writing import (
+    LEFT_OUT,
+    DatasetWriter,
+    check_out,
+    publish,
+    workspace,
+    write_facts,
+    write_left_out,
+    write_rows,
+)
 from ganforge.errors import DataError
 
 TASK_ITEMS = 256  # pictures that a worker gets at once, at most
@@ -37,6 +47,7 @@ TASK_PIXELS = 1 << 23  # and pixels that it decodes
 PIXEL_BUDGET = 90_000_000  # pixels that all workers together hold decoded, at 4 to 8 bytes each
 MOST_WORKERS = 12  # unless --workers says otherwise: at 45 MiB each, all of it stays under 1.5 GiB
 SMALLEST_SHARE = 4  # what reaches under this part of the largest level is too small, unless --min-side says otherwise
+DUPLICATES = "duplicates.csv"
 SPARE = 1 << 26  # bytes of disk to be left free
 
 
@@ -78,9 +89,12 @@ def prepare(request: Request, listener: Listener | None = None) -> Prepared:
         if request.check:
             return _checked(request, ledger, pool, material)
         finished = Path(folder) / "dataset"
+        first = Path(folder) / "grey" if request.stacked else finished
         with ExitStack() as stack:
-            writers = _writers(request, material, finished, stack)
+            writers = _writers(request, material, first, stack)
             facts, groups = _write(request, ledger, pool, material, writers, out.name)
+        if request.stacked:
+            facts = _write_stacks(request, ledger, first, finished)
         publish(finished, out)
     return Prepared(out, facts, groups)
 
@@ -100,7 +114,7 @@ class _Material:
 def _gather(request: Request, ledger: Ledger, pool: Pool, scratch: Path) -> _Material:
     """Everything that comes before the first pixel."""
     wanted = Wanted(
-        request.source, request.split, request.root, request.count, request.seed, request.max_res or DEMO_SIZE
+        request.source, request.split, request.root, request.demo_count, request.seed, request.max_res or DEMO_SIZE
     )
     source = open_source(wanted, scratch)
     files = len(source.entries) + len(source.left_out)
@@ -119,6 +133,8 @@ def _gather(request: Request, ledger: Ledger, pool: Pool, scratch: Path) -> _Mat
     classes = f"; {len(labelling.classes)} classes" if labelling.classes else ""
     ledger.choose(f"labels: {labelling.why}{classes}")
     ledger.warn(labelling.warnings)
+    if request.stacked:
+        stacked.check_classes(labelling.classes)
     seen = _seen_of(labelling.entries, source.entries, seen)
     sizes = Counter((one.height, one.width) for one in seen)
     levels = choose_levels(sizes, request.max_res, parse_aspect(request.aspect))
@@ -158,7 +174,10 @@ def _seen_of(chosen: Sequence[Entry], entries: Sequence[Entry], seen: list[Seen]
 
 def _look(request: Request, ledger: Ledger, levels: Levels, seen: Sequence[Seen]) -> Look:
     channels = request.channels
-    if channels == "auto":
+    if request.stacked:
+        channels = "1"
+        ledger.choose("channels: 1, for each picture becomes one channel of a stack")
+    elif channels == "auto":
         grey = all(one.grey for one in seen)
         channels = "1" if grey else "3"
         if grey:
@@ -226,6 +245,8 @@ def _writers(request: Request, material: _Material, folder: Path, stack: ExitSta
     """What writes the pictures to `folder`, for training and, if some are to be held out, for those."""
     sizes, channels = material.levels.sizes, material.look.channels
     _check_disk(folder.parent, len(material.seen), channels, sizes)
+    if request.stacked:
+        _check_disk(folder.parent, sum(request.stacks), stacked.CHANNELS, sizes)
     folders = [folder, folder / HOLDOUT] if request.holdout else [folder]
     return [stack.enter_context(DatasetWriter(each, channels, sizes)) for each in folders]
 
@@ -250,9 +271,41 @@ def _write(
     write_left_out(folder, ledger.left_out)
     if sorter.groups:
         rows = ((first, n, "" if d is None else d) for first, twins in sorter.groups.items() for n, d in twins)
-        write_rows(folder / "duplicates.csv", ("picture", "duplicate", "differing_bits"), rows)
+        write_rows(folder / DUPLICATES, ("picture", "duplicate", "differing_bits"), rows)
     write_preview(Dataset.open(folder), folder / "preview.png")
     return facts, sorter.groups
+
+
+def _write_stacks(request: Request, ledger: Ledger, first: Path, folder: Path) -> dict[str, Any]:
+    """Write the dataset of stacks that are made of the grey one in `first`, whose facts it keeps but for its pictures.
+
+    The fact `holdout` goes on counting source pictures: of those that are held out, and of no others, the held-out
+    stacks are made.
+    """
+    grey = Dataset.open(first)
+    held_out = grey.holdout
+    count, held = request.stacks if held_out else (sum(request.stacks), 0)
+    sizes = [grey.size(resolution) for resolution in grey.resolutions]
+    classes = stacked.class_names(len(grey.classes))
+    more = f", and {held} of the {held_out.count} held out" if held_out and held else ""
+    ledger.choose(f"stacks: {count} of {grey.count} pictures{more}; {len(classes)} classes")
+    parts = [("training", grey, folder, count), ("holdout", held_out, folder / HOLDOUT, held)]
+    for part, pictures, place, stacks in parts:
+        if pictures is None or not stacks:
+            continue
+        made = {"channels": stacked.CHANNELS, "pictures": pictures.count, "seed": request.seed, "part": part}
+        own = dict(pictures.facts) | {"chosen": ledger.chosen, "classes": classes}
+        own |= {"stack": made | {"classes": list(pictures.classes)}}
+        with DatasetWriter(place, stacked.CHANNELS, sizes) as writer:
+            indices = stacked.draw(pictures.count, stacks, request.seed, part)
+            stacked.write_stacks(pictures, indices, writer, ledger.listener.progress)
+            _finish(writer, own, only_grey=False)
+    for name in (LEFT_OUT, DUPLICATES):
+        if (first / name).exists():
+            (first / name).rename(folder / name)
+    written = Dataset.open(folder)
+    write_preview(written, folder / "preview.png")
+    return dict(written.facts)
 
 
 def _write_holdout(writer: DatasetWriter, facts: dict[str, Any], *, only_grey: bool) -> int:

@@ -46,6 +46,7 @@ def test_a_refusal_is_one_line_and_code_2(images):
         ["images", "--on-error", "stop"],
         ["images", "--holdout", "2"],
         ["images", "--labels", "none.csv"],
+        ["images", "--stack", "2"],
     ):
         done = run(images, *arguments)
         refusals = [line for line in done.stderr.splitlines() if line.startswith("ganforge: ")]
@@ -78,6 +79,14 @@ def test_options_reach_the_dataset(images):
     assert (facts["resolutions"], facts["mirror"], facts["channels"]) == ([4, 8, 16], True, 1)
     assert facts["classes"] == ["class 1"]
     assert facts["options"]["background"] == "#102030"
+
+
+def test_stack_makes_three_grey_pictures_one(images):
+    done = run(images, "images", "--stack", "3", "--count", "40", "--out", "d", "--workers", "0")
+    assert (done.returncode, done.stdout) == (0, "d\n"), done.stderr
+    assert "stacks: 40 of 6 pictures; 8 classes" in done.stderr
+    facts = json.loads((images / "d" / "dataset.json").read_text())
+    assert (facts["count"], facts["channels"], facts["classes"][-1]) == (40, 3, "111")
 
 
 def test_force_is_asked_for(images):
