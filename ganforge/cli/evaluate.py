@@ -57,6 +57,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which reals of a dataset: training or holdout.")] = "training",
     truncation: Annotated[float | None, typer.Option(help="Cut latents off at this many deviations, as 0.7.")] = None,
     live: Annotated[bool, typer.Option("--live", help="The trained generator itself, not its average.")] = False,
+    standing: Annotated[
+        bool, typer.Option("--standing", help="Measure batch normalization's statistics anew for these weights.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Chooses the reals, and where patches lie.")] = 0,
     reference: Annotated[
         bool, typer.Option("--reference/--no-reference", help="The same score of real pictures against others.")
@@ -81,7 +84,7 @@ def evaluate(
         reference=reference,
         device=choose_device(device),
     )
-    task = _Task(what, data, metrics, options, truncation, live, gallery)
+    task = _Task(what, data, metrics, options, truncation, live, standing, gallery)
     results = task.checkpoints() if all_checkpoints else [task.once()]
     if json_file is not None:
         # The last result by its keys; with several checkpoints, all of them under `checkpoints`.
@@ -114,10 +117,11 @@ class _Task:
         options: "Options",
         truncation: float | None,
         live: bool,
+        standing: bool,
         gallery: Path | None,
     ) -> None:
         self.what, self.data, self.metrics, self.options = what, data, metrics, options
-        self.truncation, self.live, self.gallery = truncation, live, gallery
+        self.truncation, self.live, self.standing, self.gallery = truncation, live, standing, gallery
 
     def once(self) -> dict[str, Any]:
         """Score the one thing that was named."""
@@ -177,7 +181,7 @@ class _Task:
         from ganforge.evaluation.inputs import generator_shape, generator_source, open_reals
         from ganforge.sampling.generator import load_generator
 
-        generator = load_generator(path, device=str(self.options.device), live=self.live)
+        generator = load_generator(path, device=str(self.options.device), live=self.live, standing=self.standing)
         reals = open_reals(
             self.data, generator_shape(generator), split=self.options.split, trained_on=generator.config.data.path
         )

@@ -30,6 +30,9 @@ def interpolate(
     max_mb: Annotated[float | None, typer.Option(help="No more than this many megabytes.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures drawn at once.")] = 64,
     live: Annotated[bool, typer.Option("--live", help="The trained generator itself, not its average.")] = False,
+    standing: Annotated[
+        bool, typer.Option("--standing", help="Measure batch normalization's statistics anew for these weights.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Walk from picture to picture through the latents: a GIF, a video, or frames."""
@@ -52,7 +55,7 @@ def interpolate(
     keys = parse_seeds(seeds)
     path, sentence = find_generator(what)
     say(sentence)
-    generator = load_generator(path, device=device, live=live)
+    generator = load_generator(path, device=device, live=live, standing=standing)
     columns, rows = parse_grid(grid) if grid else default_grid(generator.size)
     passed = generator.labels(classes.split(",")).tolist() if classes else []
     plan = Walk(tuple(keys), frames, curve, loop, easing, columns, rows, tuple(passed), truncation)

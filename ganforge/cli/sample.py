@@ -22,6 +22,9 @@ def sample(
     out: Annotated[Path, typer.Option(help="grid.png, a FOLDER of pictures, or x.npz.")] = Path("grid.png"),
     batch: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 64,
     live: Annotated[bool, typer.Option("--live", help="The trained generator itself, not its average.")] = False,
+    standing: Annotated[
+        bool, typer.Option("--standing", help="Measure batch normalization's statistics anew for these weights.")
+    ] = False,
     attention: Annotated[
         bool, typer.Option("--attention", help="Where a few points of each picture look (SAGAN), a row a picture.")
     ] = False,
@@ -36,7 +39,7 @@ def sample(
 
     path, sentence = find_generator(what)
     say(sentence)
-    generator = load_generator(path, device=device, live=live)
+    generator = load_generator(path, device=device, live=live, standing=standing)
     numbers = parse_seeds(seeds) if seeds else list(range(count))
     labels = class_labels(generator, classes, len(numbers))
     latents = generator.latents(numbers, truncation)

@@ -177,6 +177,7 @@ class Renderer(Protocol):
 
     images: int
     ema: bool
+    standing: bool
 
     @property
     def classes(self) -> tuple[str, ...]: ...
@@ -222,7 +223,8 @@ class GeneratorSource(PictureSource):
             labels=labels,
             classes=classes,
             resizing=f"{drawn_height}x{drawn_width} enlarged {self.factor} times" if self.factor > 1 else "none",
-            digest=digest or f"{name} {generator.images} {generator.ema} {first_seed} {count} {truncation}",
+            digest=digest
+            or f"{name} {generator.images} {generator.ema} {generator.standing} {first_seed} {count} {truncation}",
         )
         self.facts = {
             "images shown": generator.images,
@@ -230,6 +232,7 @@ class GeneratorSource(PictureSource):
             "seeds": f"{first_seed}-{first_seed + count - 1}",
             "truncation": truncation,
             "classes drawn": drawn,
+            "batch normalization": "standing" if generator.standing else None,
         }
 
     def __len__(self) -> int:

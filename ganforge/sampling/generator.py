@@ -1,7 +1,7 @@
 """The one way to a trained generator, and the one way to pixels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from ganforge.errors import CheckpointError, ConfigError
 from ganforge.images import to_uint8
 from ganforge.networks import Generator as Network
 from ganforge.networks import build_generator
+from ganforge.networks.statistics import batch_normalized, standing_statistics
+
+SETTLING = 1024  # pictures that standing statistics are measured over
 
 
 @dataclass
 class Generator:
     """A network ready to draw, with what a user needs to know about it.
 
-    `images`: real pictures shown in its training; `ema`: whether it is the average.
+    `images`: real pictures shown in its training; `ema`: whether it is the average; `standing`: whether batch
+    normalization's statistics were measured anew.
     """
 
     network: Network
@@ -32,6 +36,7 @@ class Generator:
     ema: bool
     device: torch.device
     source: str = ""
+    standing: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -125,10 +130,12 @@ def run_checkpoints(run: Path) -> list[Path]:
     return checkpoint.list_checkpoints(run)
 
 
-def load_generator(path: Path, *, device: str = "auto", live: bool = False) -> Generator:
+def load_generator(path: Path, *, device: str = "auto", live: bool = False, standing: bool = False) -> Generator:
     """The generator in a checkpoint (`.pt`) or an exported file (`.safetensors`): the average, or the `live` one.
 
-    Raises CheckpointError, one line, for any file that holds none.
+    `standing` measures the mean and variance of batch normalization anew for these very weights, instead of the running
+    ones that training left. Raises CheckpointError, one line, for any file that holds no generator, ConfigError for
+    `standing` without batch normalization.
     """
     place = choose_device(device)
     content = _exported(path) if path.suffix == ".safetensors" else checkpoint.read(path)
@@ -143,7 +150,21 @@ def load_generator(path: Path, *, device: str = "auto", live: bool = False) -> G
         first = str(error).strip().split("\n")[0]
         raise CheckpointError(f"{path}: holds no generator this ganforge can build ({first})") from None
     network.to(place).eval().requires_grad_(False)
-    return Generator(network, config, images, average is not None and not live, place, str(path))
+    generator = Generator(network, config, images, average is not None and not live, place, str(path), standing)
+    if standing:
+        if not batch_normalized(network):
+            raise ConfigError(f"--standing: {path} has no batch normalization; leave it out")
+        standing_statistics(network, _settling(generator))
+    return generator
+
+
+def _settling(generator: Generator) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Latents and labels, the classes in turn, to measure statistics over: always the same ones."""
+    classes = generator.config.network.classes
+    for start in range(0, SETTLING, 64):
+        seeds = range(-1 - start, -65 - start, -1)  # no seed that anybody's picture has
+        labels = torch.arange(start, start + 64, device=generator.device) % classes if classes else None
+        yield generator.latents(seeds).to(generator.device), labels
 
 
 def _exported(path: Path) -> dict[str, Any]:

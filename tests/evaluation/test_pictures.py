@@ -171,7 +171,7 @@ def test_prefetched_ends_its_thread_when_left_early() -> None:
 class Painter:
     """A generator whose picture is its seed's first latent, in the shade of its class."""
 
-    images, ema = 1000, True
+    images, ema, standing = 1000, True, False
 
     def __init__(self, classes: tuple[str, ...] = ()) -> None:
         self.classes = classes
