@@ -156,7 +156,7 @@ class _Task:
                 curves.setdefault(score.key, []).append(point)
                 better[score.key] = better_of(score.protocol.metric)
         picture = run / "scores.png"
-        draw_curves(curves, better).save(picture)
+        draw_curves(curves, better, picture)
         print(picture)
         return results
 

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-WIDTH, HEIGHT, MARGIN = 420, 240, 52
-INK, FAINT, LINE, BEST = (40, 40, 40), (225, 225, 225), (31, 100, 180), (200, 60, 20)
+INCHES, DPI = (4.2, 2.4), 100
+LINE, BEST = "#1f64b4", "#c83c14"
 
 
 @dataclass(frozen=True)
@@ -19,62 +21,39 @@ class Point:
     spread: float | None = None
 
 
-def ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers between two values: about `count` of them."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+def draw_curves(
+    curves: Mapping[str, Sequence[Point]], better: Mapping[str, str], path: Path, columns: int = 2
+) -> Figure:
+    """Write one panel for each curve to `path`, and return the figure.
+
+    better: "lower" or "higher" by key; the best point of such a curve is marked, unless all are alike.
+    """
+    columns, rows = min(columns, len(curves)), math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(columns * INCHES[0], rows * INCHES[1]), dpi=DPI, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for (key, points), panel in zip(curves.items(), panels, strict=False):
+        _draw(panel, key, sorted(points, key=lambda point: point.images), better.get(key, ""))
+    for panel in figure.axes[len(curves) :]:
+        panel.remove()
+    figure.savefig(path)
+    return figure
 
 
-def draw_curves(curves: Mapping[str, Sequence[Point]], better: Mapping[str, str], columns: int = 2) -> Image.Image:
-    """One panel for each curve. better: "lower" or "higher" by key; the best point of such a curve is marked."""
-    rows = math.ceil(len(curves) / columns)
-    sheet = Image.new("RGB", (min(columns, len(curves)) * WIDTH, rows * HEIGHT), (255, 255, 255))
-    draw = ImageDraw.Draw(sheet)
-    for number, (key, points) in enumerate(curves.items()):
-        _panel(draw, number % columns * WIDTH, number // columns * HEIGHT, key, points, better.get(key, ""))
-    return sheet
-
-
-def _panel(draw: ImageDraw.ImageDraw, x: int, y: int, key: str, points: Sequence[Point], better: str) -> None:
-    font = ImageFont.load_default(size=11)
-    left, right, top, bottom = x + MARGIN, x + WIDTH - 16, y + 30, y + HEIGHT - 34
-    lows = [point.value - (point.spread or 0) for point in points]
-    highs = [point.value + (point.spread or 0) for point in points]
-    low, high = min(lows), max(highs)
-    pad = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
-    low, high = low - pad, high + pad
-    last = max(max(point.images for point in points), 1)
-
-    def place(images: float, value: float) -> tuple[float, float]:
-        return left + (right - left) * images / last, bottom - (bottom - top) * (value - low) / (high - low)
-
-    for value in ticks(low, high):
-        height = place(0, value)[1]
-        draw.line([(left, height), (right, height)], fill=FAINT)
-        draw.text((left - 6, height), f"{value:.4g}", fill=INK, font=font, anchor="rm")
-    for images in ticks(0, last):
-        across = place(images, low)[0]
-        draw.line([(across, bottom), (across, bottom + 4)], fill=INK)
-        draw.text((across, bottom + 6), f"{images / 1000:g}", fill=INK, font=font, anchor="ma")
-    draw.line([(left, top), (left, bottom), (right, bottom)], fill=INK)
-    for point in points:
-        if point.spread:
-            ends = [place(point.images, point.value + sign * point.spread) for sign in (-1, 1)]
-            draw.line(ends, fill=(150, 185, 220), width=3)
-    places = [place(point.images, point.value) for point in points]
-    draw.line(places, fill=LINE, width=2)
-    for across, height in places:
-        draw.ellipse([across - 2.5, height - 2.5, across + 2.5, height + 2.5], fill=LINE)
+def _draw(panel: Axes, key: str, points: Sequence[Point], better: str) -> None:
+    shown, values = [point.images / 1000 for point in points], [point.value for point in points]
+    spreads = [point.spread or 0.0 for point in points]
+    low = [value - spread for value, spread in zip(values, spreads, strict=True)]
+    high = [value + spread for value, spread in zip(values, spreads, strict=True)]
+    panel.fill_between(shown, low, high, color=LINE, alpha=0.25, linewidth=0)
+    panel.plot(shown, values, color=LINE, marker="o", markersize=3, linewidth=1.2)
     title = f"{key}, {better} is better" if better else key
-    if better and len({point.value for point in points}) > 1:
-        best = (min if better == "lower" else max)(points, key=lambda point: point.value)
-        across, height = place(best.images, best.value)
-        draw.ellipse([across - 5, height - 5, across + 5, height + 5], outline=BEST, width=2)
-        title += f"; best {best.value:.4g} at {best.images / 1000:g} kimg"
-    draw.text((left, y + 8), title, fill=INK, font=font)
-    draw.text((right, bottom + 20), "kimg shown", fill=INK, font=font, anchor="ra")
+    if better and len(set(values)) > 1:
+        best = (min if better == "lower" else max)(range(len(values)), key=values.__getitem__)
+        panel.plot(shown[best], values[best], color=BEST, marker="o", markersize=9, fillstyle="none", label="best")
+        title += f"; best {values[best]:.4g} at {shown[best]:g} kimg"
+    panel.set_title(title, fontsize=8, loc="left")
+    panel.set_xlabel("kimg shown", fontsize=8)
+    panel.set_xlim(left=0)
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)

@@ -1,31 +1,33 @@
-import numpy as np
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
-from ganforge.evaluation.curve import BEST, HEIGHT, WIDTH, Point, draw_curves, ticks
+from ganforge.evaluation.curve import Point, draw_curves
 
-
-@pytest.mark.parametrize(("low", "high", "expected"), [(0, 10, [0, 5, 10]), (0.11, 0.49, [0.2, 0.3, 0.4]), (3, 3, [3])])
-def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
+POINTS = [Point(3000, 30.0, None), Point(1000, 50.0, 2.0), Point(2000, 20.0, 1.0)]
 
 
-def has_mark(picture: object) -> bool:
-    return bool((np.asarray(picture) == np.array(BEST)).all(axis=2).any())
+def test_each_score_has_a_panel_and_its_best_is_marked(tmp_path: Path) -> None:
+    figure = draw_curves(
+        {"fid[x]": POINTS, "kid[x]": POINTS, "is": POINTS}, {"fid[x]": "lower", "is": "higher"}, tmp_path / "a.png"
+    )
+    lower, none, higher = figure.axes
+    marks = [[line for line in panel.lines if line.get_label() == "best"] for panel in (lower, none, higher)]
+    assert [len(found) for found in marks] == [1, 0, 1]
+    assert marks[0][0].get_xydata().tolist() == [[2.0, 20.0]]
+    assert marks[2][0].get_xydata().tolist() == [[1.0, 50.0]]
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (840, 480)
 
 
-def test_each_score_has_a_panel_and_its_best_is_marked() -> None:
-    points = [Point(1000, 50.0, 2.0), Point(2000, 20.0, 1.0), Point(3000, 30.0, None)]
-    picture = draw_curves({"fid[x]": points, "kid[x]": points, "modes-kl[x]": points}, {"fid[x]": "lower"})
-    assert picture.size == (2 * WIDTH, 2 * HEIGHT)
-    array = np.asarray(picture)
-    assert has_mark(array[:HEIGHT, :WIDTH])
-    assert not has_mark(array[:HEIGHT, WIDTH:])
+def test_points_are_joined_in_the_order_of_images(tmp_path: Path) -> None:
+    [panel] = draw_curves({"fid": POINTS}, {}, tmp_path / "a.png").axes
+    assert panel.lines[0].get_xydata().tolist() == [[1.0, 50.0], [2.0, 20.0], [3.0, 30.0]]
 
 
-@pytest.mark.parametrize("value", [0.0, 5.0])
-def test_flat_curve_is_drawn_without_a_best(value: float) -> None:
-    assert not has_mark(draw_curves({"recall": [Point(1, value), Point(2, value)]}, {"recall": "higher"}))
-
-
-def test_single_point_is_drawn() -> None:
-    assert draw_curves({"fid": [Point(0, 3.0)]}, {"fid": "lower"}).size == (WIDTH, HEIGHT)
+@pytest.mark.parametrize("points", [[Point(1, 0.5), Point(2, 0.5)], [Point(0, 3.0)]])
+def test_flat_curve_is_drawn_without_a_best(tmp_path: Path, points: list[Point]) -> None:
+    [panel] = draw_curves({"recall": points}, {"recall": "higher"}, tmp_path / "a.png").axes
+    assert len(panel.lines) == 1
+    assert "best" not in panel.get_title(loc="left")
