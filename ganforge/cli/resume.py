@@ -21,6 +21,13 @@ def resume(
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
     on_trouble: Annotated[str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")] = "rollback",
     on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
+    score_every: Annotated[
+        str | None, typer.Option(help="Score the generator as it trains, as 20kimg; the best is kept apart.")
+    ] = None,
+    score: Annotated[
+        str, typer.Option(help="Which score, as kid[efficientnet-lite0], accuracy[classifier] or swd.")
+    ] = "fid[efficientnet-lite0]",
+    score_n: Annotated[int, typer.Option(help="Pictures of each set for that score.", min=2)] = 2000,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write figures and grids for TensorBoard; says how to open it.")
     ] = False,
@@ -41,7 +48,12 @@ def resume(
 
     place = choose_device(device)
     on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
-    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on)
+    scoring = None
+    if score_every:
+        from ganforge.observers.scores import Scoring
+
+        scoring = Scoring.parse(score_every, score, score_n)
+    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
     folder, sentence = find_run(run)
     say(sentence)
     changes = parse_assignments(assign or [])

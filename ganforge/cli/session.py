@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from rich.console import Console
@@ -43,6 +43,9 @@ from ganforge.schedule import Schedule
 from ganforge.training.loop import train
 from ganforge.training.speed import Cost, measure, seconds_left
 from ganforge.training.state import TrainState
+
+if TYPE_CHECKING:
+    from ganforge.observers.scores import Scoring
 
 console = Console(stderr=True)
 
@@ -101,10 +104,18 @@ class Options:
     histograms: bool = False
     on_trouble: Action = "rollback"
     on_collapse: Action = "warn"
+    scoring: "Scoring | None" = None
 
     def __post_init__(self) -> None:
         if self.tensorboard or self.histograms:
             require_tensorboard()
+
+    def check(self, config: RunConfig, dataset: Dataset, device: torch.device) -> None:
+        """Raises EvaluationError, one line, where the score that is to be watched cannot be had."""
+        if self.scoring:
+            from ganforge.observers.scores import open_scoring
+
+            open_scoring(self.scoring, config, dataset, device)
 
     def observers(self, session: Session) -> list[Observer]:
         """Who watches a run beside the log, the grids and the checkpoints."""
@@ -112,6 +123,10 @@ class Options:
         if self.tensorboard or self.histograms:
             say(f"TensorBoard: {opening(session.folder)}")
             watching.append(TensorBoard(session, histograms=self.histograms))
+        if self.scoring:
+            from ganforge.observers.scores import Scores  # its libraries take a second or two to import
+
+            watching.append(Scores(session, self.scoring, say))
         return watching
 
 

@@ -29,11 +29,11 @@ class Interval:
     images: int | None
 
     @classmethod
-    def parse(cls, text: str) -> "Interval":
+    def parse(cls, text: str, option: str = "--checkpoint-every") -> "Interval":
         """Read `10min`, `90s`, `2h`, `5kimg` or `500img`. Raises ConfigError for anything else."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h|img|kimg)", text.strip())
         if not match or float(match[1]) <= 0:
-            raise ConfigError(f"--checkpoint-every {text!r}: write a time or a count of images, as 10min or 5kimg")
+            raise ConfigError(f"{option} {text!r}: write a time or a count of images, as 10min or 5kimg")
         value, unit = float(match[1]), match[2]
         if unit in ("img", "kimg"):
             return cls(None, max(1, round(value * (1000 if unit == "kimg" else 1))))
