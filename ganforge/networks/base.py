@@ -50,6 +50,10 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         raise TypeError(f"{type(self).__name__} does not define forward")
 
+    def tied(self, batch: int) -> int:
+        """How many consecutive pictures of a batch are judged together: batches are shared out along their borders."""
+        return self.config.pack
+
     def input_side(self) -> list[nn.Module]:
         """The layers that learn, in order from the picture: what freezing begins with (FreezeD, Mo et al. 2020)."""
         layers = getattr(self, "blocks", None) or getattr(self, "body", None) or self

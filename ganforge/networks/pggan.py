@@ -18,6 +18,7 @@ from ganforge.networks.equalized import (
     EqualizedConv2d,
     EqualizedLinear,
     double,
+    group_size,
     leaky,
     minibatch_statistic,
     pixel_norm,
@@ -151,6 +152,13 @@ class PGGANDiscriminator(_Growing, Discriminator):
         self.score = EqualizedLinear(hidden, 1 + (config.classes if acgan else 0), gain=1)
         self.classes = nn.Parameter(torch.randn(config.classes, hidden)) if config.classes and not acgan else None
         self._init_stage(config)
+
+    def tied(self, batch: int) -> int:
+        """A pack, or with the minibatch statistic a group of packs."""
+        packs = (
+            1 if self.pggan.minibatch_statistic == "none" else group_size(batch // self.config.pack, self.pggan.group)
+        )
+        return packs * self.config.pack
 
     def input_side(self) -> list[nn.Module]:
         """1x1 from pictures, then the levels from the largest down."""

@@ -192,7 +192,7 @@ def pggan_food101_256_batch128() -> RunConfig:
 
     It reports that this takes nearly ten times as long (4 to 5 days to 256) and that two GPUs about halve the time of
     the 4x4 phase; no better picture is shown. The article gives 128 for the low levels only; from 32x32 on the batches
-    here are those of the paper's one-GPU preset. One GPU trains it with `--micro-batch auto`; ganforge has no two yet.
+    here are those of the paper's one-GPU preset. Two GPUs: `--gpus 2`; one trains it with `--micro-batch auto`.
     """
     config = pggan_food101_256()
     batches = {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8}

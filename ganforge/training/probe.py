@@ -25,7 +25,8 @@ def largest_micro_batch(state: TrainState, batch: Batch, world: World) -> int:
     try:
         while True:
             state.micro_batch = 0 if candidate == size else candidate
-            if _fits(state, batch, world):
+            full = 0 if _fits(state, batch, world) else 1
+            if not world.most([full])[0]:  # the ranks' GPUs may have other programs on them: it must fit on all
                 return state.micro_batch
             if candidate <= smallest:
                 raise TrainingError(

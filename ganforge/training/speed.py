@@ -38,18 +38,27 @@ class Cost:
     measured: bool
 
 
-def measure(config: RunConfig, schedule: Schedule, device: torch.device, *, budget: float = 20.0) -> list[Cost]:
+def measure(
+    config: RunConfig,
+    schedule: Schedule,
+    device: torch.device,
+    *,
+    budget: float = 20.0,
+    world: World | None = None,
+) -> list[Cost]:
     """Seconds an image for every row of the schedule, its fade and its stable part weighed by their length.
 
     Phases are timed from the first on until `budget` seconds are spent; the rest is extrapolated. Needs the memory that
-    the run will need. The state it trains is thrown away.
+    the run will need. The state it trains is thrown away. Where several ranks train, all of them measure, together.
     """
+    world = world or World()
     state, pictures = TrainState.create(config, device), NoisePictures(config)
     costs: list[Cost] = []
     began = time.monotonic()
     for index, row in enumerate(schedule.rows):
         spent = time.monotonic() - began
-        if costs and spent + _guess(costs, schedule, index) * row.phase.batch * 6 > budget:
+        later = bool(costs) and spent + _guess(costs, schedule, index) * row.phase.batch * 6 > budget
+        if world.most([int(later)])[0]:
             costs.append(Cost(_guess(costs, schedule, index), False))
             continue
         share = row.fade / (row.end - row.start)
@@ -57,17 +66,17 @@ def measure(config: RunConfig, schedule: Schedule, device: torch.device, *, budg
         seconds = 0.0
         for alpha, weight in ((0.5, share), (1.0, 1 - share)):
             if weight > 0:
-                seconds += weight * _seconds_an_image(state, pictures, replace(position, alpha=alpha))
+                seconds += weight * _seconds_an_image(state, pictures, replace(position, alpha=alpha), world)
         costs.append(Cost(seconds, True))
     return costs
 
 
-def _seconds_an_image(state: TrainState, pictures: NoisePictures, position: Position) -> float:
+def _seconds_an_image(state: TrainState, pictures: NoisePictures, position: Position, world: World) -> float:
     times = []
     for _ in range(4):
         _wait(state.device)
         began, images = time.perf_counter(), state.images
-        train_step(state, pictures, position, World())
+        train_step(state, pictures, position, world)
         _wait(state.device)
         times.append((time.perf_counter() - began) / (state.images - images))
     return float(np.median(times[1:]))  # the first one also allocates and chooses kernels

@@ -277,7 +277,10 @@ def _accumulate(
 
 
 def _shares(state: TrainState, size: int, world: World) -> Iterator[slice]:
-    yield from world.shares(size, state.micro_batch, state.config.network.pack)
+    """This rank's slices of a batch, along the borders of the discriminator's groups wherever there are enough."""
+    tied, pack = state.discriminator.tied(size), state.config.network.pack
+    whole = size // tied >= world.size and (not state.micro_batch or state.micro_batch >= tied)
+    yield from world.shares(size, state.micro_batch, tied if whole else pack)
 
 
 def _shrink(state: TrainState, size: int) -> None:
