@@ -1,14 +1,11 @@
 """`ganforge prepare`: pictures of any kind into a dataset folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ganforge.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 
 def prepare(
