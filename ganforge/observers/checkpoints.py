@@ -44,35 +44,33 @@ class Copies:
     """Copies of a state that a background write owns, in memory that is used again: fresh memory costs page faults."""
 
     def __init__(self) -> None:
-        self.tensors: list[torch.Tensor] = []
-        self.used = 0
+        self.tensors: dict[str, torch.Tensor] = {}
+
+    def make_room(self, content: Any) -> None:
+        """Have the memory for a copy of `content` ready; reads no more of its tensors than their shapes."""
+        self._walk(content, "", lambda like, tensor: like)
 
     def take(self, content: Any) -> Any:
         """A deep copy of plain types and tensors, the tensors on the CPU; the copy before it is overwritten."""
-        self.used = 0
-        return self._copy(content)
+        return self._walk(content, "", lambda like, tensor: like.copy_(tensor.detach()))
 
-    def _copy(self, content: Any) -> Any:
+    def _walk(self, content: Any, place: str, fill: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Any:
         if isinstance(content, torch.Tensor):
-            return self._own(content.detach())
+            return fill(self._room(place, content), content)
         if isinstance(content, dict):
-            return {key: self._copy(value) for key, value in content.items()}
+            return {key: self._walk(value, f"{place}/{key}", fill) for key, value in content.items()}
         if isinstance(content, list | tuple):
-            return [self._copy(value) for value in content]
+            return [self._walk(value, f"{place}/{index}", fill) for index, value in enumerate(content)]
         return content
 
-    def _own(self, tensor: torch.Tensor) -> torch.Tensor:
-        index, self.used = self.used, self.used + 1
-        like = self.tensors[index] if index < len(self.tensors) else None
-        fits = like is not None and (like.shape, like.dtype, like.stride()) == (
-            tensor.shape,
-            tensor.dtype,
-            tensor.stride(),
-        )
-        if like is None or not fits:
-            like = torch.empty_like(tensor, device="cpu")
-            self.tensors[index:] = [like]  # the sizes changed: what comes after does not fit either
-        return like.copy_(tensor)
+    def _room(self, place: str, tensor: torch.Tensor) -> torch.Tensor:
+        like = self.tensors.get(place)
+        layout = tensor.shape, tensor.dtype, tensor.stride()
+        if like is None or (like.shape, like.dtype, like.stride()) != layout:
+            # Zeros written, not asked for: the pages are there afterwards. A GPU copies faster to pinned memory.
+            like = torch.empty_like(tensor, device="cpu", requires_grad=False, pin_memory=tensor.is_cuda).zero_()
+            self.tensors[place] = like
+        return like
 
 
 def finite(content: Any) -> bool:
@@ -119,7 +117,8 @@ class Checkpoints(Observer):
         self.last = time.monotonic()
         self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self.pending: Future[bool] | None = None
-        self.copies = Copies()
+        self.copies, self.row = Copies(), -1
+        self.room: Future[None] | None = None
         self.kept = {path for path in checkpoint.list_checkpoints(session.folder) if self._ends_phase(path)}
 
     def _ends_phase(self, path: Path) -> bool:
@@ -130,6 +129,10 @@ class Checkpoints(Observer):
     def __call__(self, report: StepReport) -> None:
         if self.pending is not None and self.pending.done():
             self._join()
+        if report.position.index != self.row:
+            # Each phase trains more layers than the one before: room for their copies, before they are due.
+            self.row = report.position.index
+            self.room = self.writer.submit(self.copies.make_room, self.session.state.content())
         ended = report.images >= report.position.end
         by_time = self.every.seconds is not None and time.monotonic() - self.last >= self.every.seconds
         by_images = self.every.images is not None and passed(report, self.every.images)
@@ -149,6 +152,8 @@ class Checkpoints(Observer):
         if keep:
             self.kept.add(path)
         self.saved = self.session.state.images
+        if self.room is not None:
+            self.room.result()
         self.pending = self.writer.submit(self._write, path, self.copies.take(self.session.state.content()))
 
     def _write(self, path: Path, content: dict[str, Any]) -> bool:

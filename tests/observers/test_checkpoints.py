@@ -137,8 +137,19 @@ def test_copies_use_their_memory_again_and_follow_what_changes() -> None:
     assert second["a"].data_ptr() == first["a"].data_ptr()
     assert second["a"].tolist() == [1, 1, 1, 1]
     third = copies.take({"a": torch.zeros(4), "x": torch.zeros(7), "b": [torch.ones(2, 3)]})
+    assert third["a"].data_ptr() == first["a"].data_ptr()
     assert third["x"].shape == (7,)
     assert third["b"][0].tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_room_is_made_before_it_is_needed_and_only_where_there_is_none() -> None:
+    copies = Copies()
+    copies.make_room({"a": torch.ones(4), "b": torch.ones(2)})
+    ready = {name: tensor.data_ptr() for name, tensor in copies.tensors.items()}
+    copies.make_room({"a": torch.ones(4), "b": torch.ones(3)})
+    taken = copies.take({"a": torch.ones(4), "b": torch.ones(3)})
+    assert taken["a"].data_ptr() == ready["/a"]
+    assert taken["b"].tolist() == [1, 1, 1]
 
 
 def test_a_line_cut_short_by_a_kill_does_not_spoil_the_next(tmp_path: Path) -> None:
