@@ -17,6 +17,9 @@ def resume(
     kimg: Annotated[float | None, typer.Option(help="New length of the whole run, thousands of images.")] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", help="key=value of the configuration.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together, a GPU each (without any, on the CPU).")
+    ] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
     on_trouble: Annotated[str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")] = "rollback",
@@ -40,24 +43,24 @@ def resume(
 ) -> None:
     """Go on with a run: the same phase, alpha, optimizers and data order."""
     from ganforge.checkpoint import find_run
+    from ganforge.cli.ranks import ranks
     from ganforge.cli.session import Options, say
     from ganforge.config import parse_assignments
     from ganforge.observers import Interval
     from ganforge.observers.watchdog import find_action
-    from ganforge.sampling.generator import choose_device
 
-    place = choose_device(device)
-    on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
-    scoring = None
-    if score_every:
-        from ganforge.observers.scores import Scoring
+    with ranks(gpus, device) as place:
+        on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
+        scoring = None
+        if score_every:
+            from ganforge.observers.scores import Scoring
 
-        scoring = Scoring.parse(score_every, score, score_n)
-    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
-    folder, sentence = find_run(run)
-    say(sentence)
-    changes = parse_assignments(assign or [])
-    raise typer.Exit(go_on(folder, place, options, changes, kimg, force_data=force_data))
+            scoring = Scoring.parse(score_every, score, score_n)
+        options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
+        folder, sentence = find_run(run)
+        say(sentence)
+        changes = parse_assignments(assign or [])
+        raise typer.Exit(go_on(folder, place, options, changes, kimg, force_data=force_data))
 
 
 def go_on(
@@ -70,6 +73,8 @@ def go_on(
     force_data: bool = False,
 ) -> int:
     """Train a run from its newest whole checkpoint to its end; returns the exit code."""
+    from ganforge.cli.launcher import name_run
+    from ganforge.cli.ranks import describe_ranks, ranks_of
     from ganforge.cli.session import (
         lengthened,
         one_writer,
@@ -83,8 +88,11 @@ def go_on(
         write_run,
     )
     from ganforge.observers import Session
+    from ganforge.training.world import World
 
     config, history = read_run(folder)
+    name_run(folder)
+    before, now = ranks_of(history), World.current().size
     dataset = open_data(config, force=force_data)
     config = config.changed(changes)
     with one_writer(folder):
@@ -95,6 +103,8 @@ def go_on(
         if dataset.digest != config.data.digest:
             accepted = {"data.digest": dataset.digest, "data.count": dataset.count}
             changes, config = {**changes, **accepted}, config.changed(accepted, "--force-data")
+        if now != before:
+            changes = {**changes, "ranks": now}
         if changes:
             write_run(folder, config, [*history, {"images": state.images, "changes": changes}])
         schedule = resolve_schedule(config, dataset)
@@ -105,6 +115,7 @@ def go_on(
             return 0
         position = schedule.at(state.images)
         say(f"going on at {session.phase_name(position)}, alpha {position.alpha:.3f}")
+        describe_ranks(state, schedule, before)
         code = run_session(session, options, plan_costs(config, schedule, place))
     if code == 0:
         say(f"done: {folder}")

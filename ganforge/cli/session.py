@@ -43,11 +43,14 @@ from ganforge.schedule import Schedule
 from ganforge.training.loop import train
 from ganforge.training.speed import Cost, measure, seconds_left
 from ganforge.training.state import TrainState
+from ganforge.training.world import World
 
 if TYPE_CHECKING:
     from ganforge.observers.scores import Scoring
 
 console = Console(stderr=True)
+TROUBLE = 1000  # what rank 0 wishes when its watchdog found some: over all signals' numbers
+WHOLE = 1 << 30  # a micro-batch without limit, as a number to compare
 
 
 def say(text: str) -> None:
@@ -58,11 +61,15 @@ def say(text: str) -> None:
 class Signals:
     """Ctrl-C, SIGTERM and SIGHUP are noted, and the loop stops between two steps; a second one leaves at once.
 
-    What is ignored already (SIGHUP under nohup) stays ignored.
+    What is ignored already (SIGHUP under nohup) stays ignored. `elsewhere` is a signal that another rank received: it
+    stops this one as well, and its own, coming later, is still its first. Where a launcher started this rank, its end
+    is a SIGHUP, so that no rank is left behind.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.elsewhere: int | None = None
+        self.launcher = os.getppid() if World.current().size > 1 else None
         self.before: dict[int, Any] = {}
         self.terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
@@ -72,8 +79,15 @@ class Signals:
                 self.before[number] = signal.signal(number, self._note)
         return self
 
+    @property
+    def number(self) -> int | None:
+        """The signal that ends the run, if there was one."""
+        if self.launcher is not None and self.launcher != os.getppid():
+            self.received = self.received or getattr(signal, "SIGHUP", signal.SIGTERM)
+        return self.received or self.elsewhere
+
     def stopping(self) -> bool:
-        return self.received is not None
+        return self.number is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -176,7 +190,8 @@ def begin_run(folder: Path, config: RunConfig, begun: TrainState | None) -> None
     if begun is not None:
         (folder / "checkpoints").mkdir(exist_ok=True)
         checkpoint.write(folder / "checkpoints" / checkpoint.checkpoint_name(0), begun.content())
-    write_run(folder, config, [])
+    ranks = World.current().size
+    write_run(folder, config, [{"images": 0, "changes": {"ranks": ranks}}] if ranks > 1 else [])
 
 
 def read_run(folder: Path) -> tuple[RunConfig, list[dict[str, Any]]]:
@@ -251,6 +266,9 @@ def run_session(
     """Train to the end or to a signal. Returns the exit code: 0, or 128 and the signal's number."""
     if session.config.deterministic:
         make_deterministic()
+    world, config = World.current(), session.config.model_dump(mode="json")
+    if world.size > 1:
+        world.share({"task": "train", "config": config, "state": session.state.content()})
     with Signals() as signals:
         rollbacks = 0
         while True:
@@ -259,12 +277,21 @@ def run_session(
                 break
             recover(session, watchdog.trouble, rollbacks + 1)
             rollbacks += 1
-    if signals.received is not None and session.state.images < session.schedule.images:
-        name, images = signal.Signals(signals.received).name, session.state.images
+            if world.size > 1:
+                world.share(session.state.content())
+    if signals.number is not None and session.state.images < session.schedule.images:
+        name, images = signal.Signals(signals.number).name, session.state.images
         what = f"saved at {images / 1000:g} kimg" if saved == images else "stopped, the last step not saved"
-        say(f"{name}: {what}; go on with: ganforge resume {session.folder}")
-        return 128 + signals.received
+        say(f"{name}: {what}; go on with: {resume_command(session.folder)}")
+        return 128 + signals.number
     return 0
+
+
+def resume_command(folder: Path) -> str:
+    """What the user types to go on as before."""
+    ranks = World.current().size
+    more = f" --gpus {ranks}" if os.environ.get("GANFORGE_RANKS") else " under torchrun as before"
+    return f"ganforge resume {folder}{more if ranks > 1 else ''}"
 
 
 def make_deterministic() -> None:
@@ -283,12 +310,33 @@ def _train_on(
     saving = Checkpoints(session, options.checkpoint_every, options.keep, say, watchdog.fine)
     watching = [watchdog, JsonLog(session), Incidents(session, say), Snapshots(session), *more, saving]
     observers = [*(Patient(observer, say, signals.stopping) for observer in watching)]
-    reports = observe(train(session.state, stream, session.schedule), [*observers, Progress(session, costs, console)])
+    world = World.current()
+    reports = observe(
+        train(session.state, stream, session.schedule, world), [*observers, Progress(session, costs, console)]
+    )
     with closing(reports):  # type: ignore[type-var]
         for _ in reports:
-            if signals.stopping() or watchdog.trouble is not None:
+            wish = TROUBLE if watchdog.trouble is not None else signals.number or 0
+            if stop := agree(world, session.state, wish):
+                signals.elsewhere = stop if stop < TROUBLE else None
                 break
     return watchdog, saving.saved
+
+
+def agree(world: World, state: TrainState, wish: int) -> int:
+    """After each step: the strongest wish of any rank to stop (a signal's number, `TROUBLE`, or 0: none has one).
+
+    So all ranks stop after the same step. Where one rank ran out of memory, all go on with its micro-batch.
+    """
+    if world.size == 1:
+        return wish
+    stop, least = world.most([wish, -(state.micro_batch or WHOLE)])
+    smallest = -least % WHOLE
+    if smallest != state.micro_batch:
+        state.micro_batch = smallest
+        if world.rank == 0:
+            say(f"another rank ran out of memory: all go on with a micro-batch of {smallest}")
+    return stop
 
 
 def recover(session: Session, trouble: Trouble, count: int) -> None:
@@ -306,5 +354,15 @@ def recover(session: Session, trouble: Trouble, count: int) -> None:
 
 
 def plan_costs(config: RunConfig, schedule: Schedule, device: torch.device) -> list[Cost]:
+    """Time a few steps of each phase, on all ranks. Raises ConfigError for batches that do not go round the ranks."""
+    world = World.current()
+    for row in schedule.rows:
+        if row.phase.batch // config.network.pack < world.size:
+            raise ConfigError(
+                f"--gpus: a batch of {row.phase.batch} at {row.phase.resolution} cannot be shared among {world.size} "
+                "ranks; start fewer, or train with a larger --batch"
+            )
+    if world.size > 1:
+        world.share({"task": "measure", "config": config.model_dump(mode="json")})
     with console.status("timing a few steps of each phase"):
-        return measure(config, schedule, device)
+        return measure(config, schedule, device, world=world)

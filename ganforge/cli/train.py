@@ -1,9 +1,17 @@
 """`ganforge train`: from a dataset folder to a run folder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import torch
+
+    from ganforge.cli.session import Options
+    from ganforge.cli.settings import Origin
+    from ganforge.config import RunConfig
+    from ganforge.data.dataset import Dataset
 
 
 def train(
@@ -24,6 +32,9 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else runs/<number>-<arch>-<dataset>.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together, a GPU each (without any, on the CPU).")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
     augment: Annotated[str | None, typer.Option(help="none, diffaugment or ada (adaptive), for few pictures.")] = None,
     conditional: Annotated[
@@ -66,83 +77,96 @@ def train(
 ) -> None:
     """Train a network on a dataset folder, from the start."""
     from ganforge.checkpoint import is_run
+    from ganforge.cli.ranks import ranks
     from ganforge.cli.resume import go_on
-    from ganforge.cli.session import (
-        Options,
-        begin_run,
-        describe,
-        one_writer,
-        plan_costs,
-        resolve_schedule,
-        run_session,
-        say,
-    )
+    from ganforge.cli.session import Options, say
     from ganforge.cli.settings import Wishes, configure, open_origin
     from ganforge.data.dataset import find_dataset
     from ganforge.errors import ConfigError
-    from ganforge.observers import Interval, Session
+    from ganforge.observers import Interval
     from ganforge.observers.watchdog import find_action
-    from ganforge.sampling.generator import choose_device
+
+    with ranks(gpus, device) as place:
+        on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
+        scoring = None
+        if score_every:
+            from ganforge.observers.scores import Scoring
+
+            scoring = Scoring.parse(score_every, score, score_n)
+        options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
+        if auto_resume and out is None:
+            raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
+        if auto_resume and out is not None and is_run(out):
+            say(f"run {out} is there: going on with its own settings")
+            raise typer.Exit(go_on(out, place, options, {}))
+        dataset, sentence = find_dataset(data)
+        say(sentence)
+        origin = open_origin(source)
+        wishes = Wishes(
+            arch=arch,
+            preset=preset,
+            max_res=max_res,
+            assignments=tuple(assign or ()),
+            kimg=kimg,
+            kimg_per_phase=kimg_per_phase,
+            fade=fade,
+            batch=batch,
+            micro_batch=micro_batch,
+            precision=precision,
+            augment=augment,
+            freeze_d=freeze_d,
+            conditional=conditional,
+            lr_scale=lr_scale,
+            seed=seed,
+            source=origin.config if origin else None,
+        )
+        config, reason = configure(wishes, dataset, gpu=place.type == "cuda")
+        if deterministic:
+            config = config.changed({"deterministic": True}, "--deterministic")
+        say(reason)
+        raise typer.Exit(_begin(config, dataset, origin, place, options, out, plan=plan, again=auto_resume))
+
+
+def _begin(
+    config: "RunConfig",
+    dataset: "Dataset",
+    origin: "Origin | None",
+    place: "torch.device",
+    options: "Options",
+    out: Path | None,
+    *,
+    plan: bool,
+    again: bool,
+) -> int:
+    """Say what will be trained, make the run folder, and train; returns the exit code."""
+    from ganforge.cli.launcher import name_run
+    from ganforge.cli.ranks import describe_ranks
+    from ganforge.cli.session import begin_run, describe, one_writer, plan_costs, resolve_schedule, run_session, say
+    from ganforge.observers import Session
     from ganforge.training.state import TrainState
     from ganforge.training.transfer import adopt
 
-    place = choose_device(device)
-    on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
-    scoring = None
-    if score_every:
-        from ganforge.observers.scores import Scoring
-
-        scoring = Scoring.parse(score_every, score, score_n)
-    options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
-    if auto_resume and out is None:
-        raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
-    if auto_resume and out is not None and is_run(out):
-        say(f"run {out} is there: going on with its own settings")
-        raise typer.Exit(go_on(out, place, options, {}))
-    dataset, sentence = find_dataset(data)
-    say(sentence)
-    origin = open_origin(source)
-    wishes = Wishes(
-        arch=arch,
-        preset=preset,
-        max_res=max_res,
-        assignments=tuple(assign or ()),
-        kimg=kimg,
-        kimg_per_phase=kimg_per_phase,
-        fade=fade,
-        batch=batch,
-        micro_batch=micro_batch,
-        precision=precision,
-        augment=augment,
-        freeze_d=freeze_d,
-        conditional=conditional,
-        lr_scale=lr_scale,
-        seed=seed,
-        source=origin.config if origin else None,
-    )
-    config, reason = configure(wishes, dataset, gpu=place.type == "cuda")
-    if deterministic:
-        config = config.changed({"deterministic": True}, "--deterministic")
-    say(reason)
     options.check(config, dataset, place)
     schedule = resolve_schedule(config, dataset)
     costs = plan_costs(config, schedule, place)
     describe(config, schedule, costs)
     if plan:
-        return
-    folder = _run_folder(out, f"{config.network.arch}-{dataset.name}", again=auto_resume)
+        return 0
+    folder = _run_folder(out, f"{config.network.arch}-{dataset.name}", again=again)
     say(f"run {folder}")
+    name_run(folder)
     with one_writer(folder):
         state = TrainState.create(config, place)
         if origin:
             taken, there = adopt(state, origin.content)
             say(f"{taken} of {there} tensors taken from {origin.path}; the others are new")
         begin_run(folder, config, state if origin else None)
+        describe_ranks(state, schedule)
         code = run_session(Session(folder, config, state, schedule, dataset), options, costs)
     if code == 0:
         say(f"done: {folder}/samples has the grids; next: ganforge interpolate {folder} --out walk.gif")
         print(folder)
-    raise typer.Exit(code)
+    return code
 
 
 def _run_folder(out: Path | None, name: str, *, again: bool) -> Path:
