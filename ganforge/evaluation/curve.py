@@ -51,7 +51,7 @@ def _draw(panel: Axes, key: str, points: Sequence[Point], better: str) -> None:
         best = (min if better == "lower" else max)(range(len(values)), key=values.__getitem__)
         panel.plot(shown[best], values[best], color=BEST, marker="o", markersize=9, fillstyle="none", label="best")
         title += f"; best {values[best]:.4g} at {shown[best]:g} kimg"
-    panel.set_title(title, fontsize=8, loc="left")
+    panel.set_title(title, fontsize=7, loc="left")
     panel.set_xlabel("kimg shown", fontsize=8)
     panel.set_xlim(left=0)
     panel.tick_params(labelsize=8)
