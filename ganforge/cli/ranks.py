@@ -135,6 +135,7 @@ def describe_ranks(state: TrainState, schedule: Schedule, before: int | None = N
         name
         for name, applies in (
             ("batch normalization", batch_normalized(state.generator) or batch_normalized(state.discriminator)),
+            ("dropout", any("Dropout" in type(layer).__name__ for layer in state.discriminator.modules())),
             ("the minibatch statistic", not _whole_groups(state, schedule, max(before, now))),
         )
         if applies

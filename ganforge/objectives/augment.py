@@ -62,14 +62,24 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Draw, Tensor], Tensor]] = {
 }
 
 
-def augment(images: Tensor, policy: tuple[str, ...], p: Tensor | float, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor,
+    policy: tuple[str, ...],
+    p: Tensor | float,
+    generator: torch.Generator,
+    part: slice | None = None,
+    batch: int | None = None,
+) -> Tensor:
     """Pictures (N, C, H, W) in [-1, 1], each transformation of `policy` applied to each with probability `p`.
 
-    Raises ConfigError for a transformation that is not in `AUGMENTATIONS`.
+    Where they are `part` of a `batch`, numbers are drawn for all of that, so that each picture gets the same ones
+    however a batch is divided. Raises ConfigError for a transformation that is not in `AUGMENTATIONS`.
     """
 
     def draw(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator).to(images.device, non_blocking=True)
+        if part is None or batch is None:
+            return torch.rand(*shape, generator=generator).to(images.device, non_blocking=True)
+        return torch.rand(batch, *shape[1:], generator=generator)[part].to(images.device, non_blocking=True)
 
     for name in policy:
         if name not in AUGMENTATIONS:

@@ -115,12 +115,12 @@ def discriminator_gradients(
         loss = torch.zeros((), device=state.device)
         metrics: Metrics = {}
         labels = None if batch.labels is None else batch.labels[share]
-        judge = _judge(state, labels, draws.generator("augment real", share.start))
+        judge = _judge(state, labels, draws.generator("augment real"), share, size)
         reals = batch.images[share]
         fakes = reals
         if "fake" in parts or (penalise and (objective.gradient or objective.r2)):
             fakes, fake_labels_here = _fakes(state, latents, fake_labels, share)
-            judge_fakes = _judge(state, fake_labels_here, draws.generator("augment fake", share.start))
+            judge_fakes = _judge(state, fake_labels_here, draws.generator("augment fake"), share, size)
         if "real" in parts:
             verdict = judge(reals)
             loss = loss + loss_of.real(verdict.score)
@@ -161,7 +161,7 @@ def generator_gradients(state: TrainState, size: int, world: World) -> tuple[Gra
         here = None if labels is None else labels[share]
         with autocast(state):
             fakes = state.generator(latents[share], here)
-        verdict = _judge(state, here, draws.generator("augment", share.start))(fakes.float())
+        verdict = _judge(state, here, draws.generator("augment"), share, size)(fakes.float())
         metrics: Metrics = {"loss/g": loss_of.generator(verdict.score)}
         return metrics["loss/g"] + _class_loss(state, verdict, here, metrics, "loss/class-g"), metrics
 
@@ -174,13 +174,15 @@ def _fakes(state: TrainState, latents: Tensor, labels: Tensor | None, share: sli
         return state.generator(latents[share], here).float(), here
 
 
-def _judge(state: TrainState, labels: Tensor | None, generator: torch.Generator) -> Callable[[Tensor], Verdict]:
+def _judge(
+    state: TrainState, labels: Tensor | None, generator: torch.Generator, share: slice, size: int
+) -> Callable[[Tensor], Verdict]:
     """The discriminator as a function of pictures, behind the augmentation, its output in float32."""
     policy = state.config.augment.policy
 
     def judge(images: Tensor) -> Verdict:
         if policy:
-            images = augment(images, policy, state.augment_p, generator)
+            images = augment(images, policy, state.augment_p, generator, share, size)
         with autocast(state):
             score, logits = state.discriminator(images, labels)
         return Verdict(score.float(), None if logits is None else logits.float())
