@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ganforge.observers.base import Observer, Session, passed
-from ganforge.training.loop import StepReport, figures
+from ganforge.training.loop import StepReport, effective_ratio, figures
 
 # What differs between two runs that are otherwise the same.
 TIMES = ("images_per_second", "elapsed", "memory_mb")
@@ -65,6 +65,8 @@ class JsonLog(Observer):
             return
         state, position, now = self.session.state, report.position, time.monotonic()
         speed = (report.images - self.last_images) / max(now - self.last, 1e-9)
+        values = figures(state.figures)
+        ratio = effective_ratio(values)
         line = {
             "images": report.images,
             "step": report.step,
@@ -75,7 +77,8 @@ class JsonLog(Observer):
             "micro_batch": report.micro_batch,
             "lr_g": state.optimizer_g.param_groups[0]["lr"],
             "lr_d": state.optimizer_d.param_groups[0]["lr"],
-            **figures(state.figures),
+            **values,
+            **({} if ratio is None else {"d_per_g": round(ratio, 4)}),
             "augment/p": float(state.augment_p),
             "images_per_second": round(speed, 2),
             "elapsed": round(self.elapsed + now - self.began, 2),

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganforge.observers.base import Observer, Session
-from ganforge.training.loop import StepReport, figures
+from ganforge.training.loop import StepReport, effective_ratio, figures
 from ganforge.training.speed import Cost, seconds_left
 
 LIVE_EVERY, LINE_EVERY = 0.5, 10.0  # seconds
@@ -85,6 +85,7 @@ class Progress(Observer):
             self.session.phase_name(report.position),
             f"alpha {report.position.alpha:.2f}",
             *shown,
+            *_ratio(values),
             f"{1 / seconds:.1f} img/s" if seconds else "",
             f"elapsed {clock(time.monotonic() - self.began)}",
             f"left {clock(self.left(report, seconds))}",
@@ -93,14 +94,15 @@ class Progress(Observer):
 
     def _panel(self, report: StepReport, seconds: float) -> Panel:
         total, position = self.session.schedule.images, report.position
+        values = figures(self.session.state.figures)
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(self.session.phase_name(position), style="bold cyan"),
             f"alpha {position.alpha:.3f}",
             f"batch {position.phase.batch}",
             f"{report.images / 1000:.1f} of {total / 1000:.1f} kimg",
+            *_ratio(values),
         )
-        values = figures(self.session.state.figures)
         table = Table.grid(padding=(0, 2))
         groups: dict[str, list[str]] = {}
         for name, value in sorted(values.items()):
@@ -117,3 +119,9 @@ class Progress(Observer):
         bar = Table.grid(expand=True)  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=total, completed=report.images))
         return Panel(Group(head, bar, table, speed), title=str(self.session.folder), title_align="left")
+
+
+def _ratio(values: dict[str, float]) -> list[str]:
+    """The effective D:G ratio where the gate changes it."""
+    ratio = effective_ratio(values)
+    return [] if ratio is None else [f"D:G {ratio:.2f}:1"]

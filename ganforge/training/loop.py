@@ -77,6 +77,8 @@ def train_step(state: TrainState, pictures: Pictures, position: Position, world:
         metrics |= update_generator(state, batch, world)
     if updates.gate is not None:
         state.gate.after_step(updates.gate, float(metrics["loss/d"]))
+        done = {"updates/d": rounds, "updates/g": int(not gated)}
+        metrics |= {name: torch.tensor(float(count), device=state.device) for name, count in done.items()}
     began, state.images = state.images, state.images + rounds * batch
     state.step += 1
     if not gated:
@@ -128,3 +130,8 @@ def random_crop(images: Tensor, state: TrainState, start: int) -> Tensor:
 def figures(metrics: dict[str, Tensor]) -> dict[str, float]:
     """Metrics as plain numbers: this waits for the device, so only an observer that is due calls it."""
     return {name: float(value) for name, value in metrics.items()}
+
+
+def effective_ratio(values: dict[str, float]) -> float | None:
+    """D updates to one G update of late, from the smoothed figures; None without the gate: it is as configured then."""
+    return values["updates/d"] / values["updates/g"] if values.get("updates/g") else None

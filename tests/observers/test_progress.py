@@ -1,10 +1,12 @@
 import io
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 
+from ganforge.config import Gate, UpdatesConfig
 from ganforge.data.dataset import Dataset
 from ganforge.observers.base import Session, observe
 from ganforge.observers.progress import Progress
@@ -14,9 +16,9 @@ from ganforge.training.state import TrainState
 from toy import Toy, toy_config, toy_schedule
 
 
-def shown(terminal: bool, dataset: Dataset) -> str:
+def shown(terminal: bool, dataset: Dataset, **changes: object) -> str:
     """What a whole toy run shows."""
-    config = toy_config()
+    config = toy_config(**changes)
     state, schedule = TrainState.create(config, torch.device("cpu")), toy_schedule(config)
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=100, height=40)
@@ -44,3 +46,10 @@ def test_the_live_display_has_a_row_a_group_of_figures(dataset: Dataset) -> None
     text = shown(True, dataset)
     for part in ("16x16 stable", "alpha 1.000", "accuracy", "loss", "penalty", "score", "images/s", "left", "batch 8"):
         assert part in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_ratio_of_updates_is_shown_where_the_gate_changes_it(terminal: bool, dataset: Dataset) -> None:
+    gated = UpdatesConfig(gate=Gate(limit=-100.0, window=2, steps=3))
+    assert re.search(r"D:G 1\.[1-9]\d:1", shown(terminal, dataset, updates=gated))
+    assert "D:G" not in shown(terminal, dataset)

@@ -21,7 +21,7 @@ from ganforge.config import (
 from ganforge.errors import TrainingError
 from ganforge.objectives import LOSSES
 from ganforge.schedule import Phase
-from ganforge.training.loop import real_batch, train, train_step
+from ganforge.training.loop import effective_ratio, figures, real_batch, train, train_step
 from ganforge.training.state import GateState, TrainState
 from ganforge.training.updates import Draws
 from ganforge.training.world import World
@@ -203,6 +203,16 @@ def test_behind_the_gate_the_generator_waits() -> None:
     state = fresh(config)
     trained = [report.trained_generator for report in train(state, Toy(), toy_schedule(config))]
     assert trained[:9] == [True, True, False, False, False, True, False, False, False]
+
+
+def test_the_effective_ratio_is_that_of_the_updates_that_were_made() -> None:
+    config = toy_config(updates=UpdatesConfig(gate=Gate(limit=-100.0, window=2, steps=3)))
+    state, share = fresh(config), 1.0
+    for report in train(state, Toy(), toy_schedule(config)):
+        share += 0.02 * (report.trained_generator - share)
+        assert effective_ratio(figures(state.figures)) == pytest.approx(1 / share, rel=1e-5)
+    assert share < 0.8
+    assert effective_ratio({"loss/d": 1.0}) is None
 
 
 def test_another_number_of_ranks_takes_the_same_batch_without_overlap() -> None:
