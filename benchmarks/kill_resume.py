@@ -3,9 +3,10 @@
     python benchmarks/kill_resume.py --kills 50 --signal KILL
     python benchmarks/kill_resume.py --kills 20 --signal TERM
 
-Each trial is `ganforge train --auto-resume` in a process of its own, killed after a random time, and the same command
-again to the end; a checkpoint is written after every other step, so that many of the kills fall into a write. The
-processes are forked from one that has imported torch already, and do not time their steps beforehand.
+Each trial is `ganforge train --auto-resume` in a process of its own, killed at a random moment of its training, and the
+same command again to the end; a checkpoint is written after every other step, so that many of the kills fall into a
+write. The moment is a random checkpoint and a random time after it, so it does not depend on how busy the machine is.
+The processes are forked from one that has imported torch already, and do not time their steps beforehand.
 """
 
 import argparse
@@ -27,22 +28,9 @@ from ganforge.data.prepare import Request, prepare
 from ganforge.observers.jsonl import TIMES, read_lines
 from ganforge.training.speed import Cost
 
-TRAIN = [
-    "train",
-    "--auto-resume",
-    "--max-res",
-    "16",
-    "--kimg",
-    "0.4",
-    "--batch",
-    "8",
-    "--checkpoint-every",
-    "16img",
-    "--device",
-    "cpu",
-    "--seed",
-    "1",
-]
+IMAGES, EVERY = 400, 16
+TRAIN = ["train", "--auto-resume", "--max-res", "16", "--kimg", f"{IMAGES / 1000}", "--batch", "8"]
+TRAIN += ["--checkpoint-every", f"{EVERY}img", "--device", "cpu", "--seed", "1"]
 TINY = ["--set", "network.fmap_max=16", "--set", "network.latent=16"]
 
 
@@ -67,6 +55,14 @@ def start(run: Path, data: Path, log: Path) -> int:
 
 def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def wait_for(run: Path, images: int, patience: float) -> None:
+    """Return when a run has a checkpoint of so many images, or has begun where that is 0; or after long enough."""
+    wanted = run / "checkpoints" / checkpoint.checkpoint_name(images) if images else run / "run.json"
+    deadline = time.monotonic() + 5 * patience
+    while not wanted.exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def result(run: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
@@ -97,7 +93,8 @@ def run_trials(kills: int, number: int, folder: Path) -> int:
     for trial in range(kills):
         run, log = folder / f"run{trial}", folder / f"run{trial}.log"
         child = start(run, data, log)
-        time.sleep(chosen.uniform(0, length))
+        wait_for(run, chosen.randrange(0, IMAGES, EVERY), length)
+        time.sleep(chosen.uniform(0, 2 * length * EVERY / IMAGES))
         os.kill(child, number)
         code = wait(child)
         late += code == 0
