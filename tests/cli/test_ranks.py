@@ -5,20 +5,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import torch
 
 from ganforge import checkpoint
-from ganforge.cli import launcher, places, session
+from ganforge.cli import launcher, main, places, ranks, session
 from ganforge.cli.ranks import ranks_of
 from ganforge.data.prepare import Request, prepare
 from ganforge.errors import ConfigError
 from ganforge.observers.jsonl import TIMES, read_lines
+from ganforge.training import updates
+from ganforge.training.loop import StepReport, train
+from ganforge.training.state import TrainState
 from ganforge.training.world import World
 from toy import toy_config, toy_schedule
 from typed import typed
@@ -28,11 +32,12 @@ TINY = "--data data --device cpu --max-res 8 --kimg 0.4 --batch 8 --augment none
 TRAIN = ["train", *TINY.split(), "--set", "network.fmap_max=8", "--set", "network.latent=8"]
 ALONE = [sys.executable, "-m", "ganforge"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ganforge"]
+PLACES = [Path(session.__file__).parents[2], Path(__file__).parents[1]]
 LIMIT = 240  # seconds, on a machine that has other things to do
 
 
 def start(place: Path, *words: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(session.__file__).parents[2])}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, PLACES))}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(words, cwd=place, env=environment, **pipes)  # type: ignore[call-overload, no-any-return]
 
@@ -131,6 +136,27 @@ def test_sigterm_saves_and_one_rank_can_go_on(
     assert_near(place / "stopped", place / "whole")
 
 
+def test_what_goes_wrong_on_one_rank_is_mended_on_all(place: Path) -> None:
+    process = start(place, *TORCHRUN[:-2], __file__, *TRAIN, "--out", "mended")
+    shown = said(process)
+    assert process.returncode == 0, shown
+    assert shown.count("another rank ran out of memory: all go on with a micro-batch of 4") == 1
+    assert "rolled back to" in shown
+    kinds = [incident["kind"] for incident in read_lines(place / "mended/incidents.jsonl")]
+    assert kinds == ["not finite"]
+    one, other = (checkpoint.read(place / f"rank-{rank}.pt") for rank in range(2))
+    assert (one["salt"], one["micro_batch"], one["images"]) == (1, 4, 400)
+    assert flat(one) == flat(other)
+    assert all(value.isfinite().all() for value in one["generator"].values())
+
+
+def flat(content: Any, name: str = "") -> dict[str, Any]:
+    """Every leaf of a state by its path, tensors as lists."""
+    if isinstance(content, dict):
+        return {key: leaf for part, value in content.items() for key, leaf in flat(value, f"{name}.{part}").items()}
+    return {name: content.tolist() if isinstance(content, torch.Tensor) else content}
+
+
 def test_refused_input_is_one_line_however_many_ranks(place: Path) -> None:
     process = start(place, *ALONE, *TRAIN, "--gpus", "2", "--out", "refused", "--set", "objective.loss=hing")
     shown = said(process)
@@ -184,3 +210,35 @@ def test_how_ranks_ended_becomes_one_line_and_one_code(
     shown = capsys.readouterr().err
     assert words in shown
     assert shown.count("\n") == (1 if words else 0)
+
+
+def plant(rank: int) -> None:
+    """In a rank: rank 1 runs out of memory once, and later its weights are broken once; all save their last state."""
+    fresh: set[str] = set()  # empty while steps are timed
+    begun = iter([True])
+    gradients = updates.generator_gradients
+
+    def failing(state: TrainState, *rest: Any) -> Any:
+        if rank == 1 and state.images == 80 and "memory" in fresh:
+            fresh.remove("memory")
+            raise torch.OutOfMemoryError("planted")
+        return gradients(state, *rest)
+
+    def broken(state: TrainState, *rest: Any) -> Iterator[StepReport]:
+        if next(begun, False):
+            fresh.update({"memory", "weights"})
+        for report in train(state, *rest):
+            if rank == 1 and report.images == 240 and "weights" in fresh:
+                fresh.remove("weights")
+                next(state.generator.parameters()).data.fill_(float("nan"))
+            yield report
+        checkpoint.write(Path(f"rank-{rank}.pt"), state.content())
+
+    updates.generator_gradients = failing  # type: ignore[assignment]
+    session.train = ranks.train = broken  # type: ignore[assignment, attr-defined]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    plant(int(os.environ["RANK"]))
+    main()
