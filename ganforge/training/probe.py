@@ -11,12 +11,12 @@ MARGIN = 0.9  # of the device's memory; what is left is for fragmentation, snaps
 
 
 def largest_micro_batch(state: TrainState, batch: Batch, world: World) -> int:
-    """The largest micro-batch whose gradients fit: the whole batch (0), or its half, quarter …
+    """The largest micro-batch whose gradients fit: all of a rank's share (0), or its half, quarter …
 
     Computes both updates' gradients and throws them away; the networks' buffers are put back, so the run is the same
     whether or not it was probed. Raises TrainingError when even the smallest does not fit.
     """
-    size, smallest = len(batch.images), max(state.config.network.pack, 2)
+    size, smallest = world.share_of(len(batch.images)), max(state.config.network.pack, 2)
     buffers = [
         (buffer, buffer.clone()) for network in (state.generator, state.discriminator) for buffer in network.buffers()
     ]

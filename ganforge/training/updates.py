@@ -82,7 +82,9 @@ def update_discriminator(
     `index` tells apart the updates of one step.
     """
     size = len(batch.images)
-    gradients, metrics = _recovering(state, size, lambda: discriminator_gradients(state, batch, index, world, parts))
+    gradients, metrics = _recovering(
+        state, world.share_of(size), lambda: discriminator_gradients(state, batch, index, world, parts)
+    )
     _apply(state.discriminator, state.optimizer_d, gradients, metrics, "gradient/d", world)
     if "real" in parts:
         _adapt_augmentation(state, metrics.pop("sign/real"), size)
@@ -91,7 +93,7 @@ def update_discriminator(
 
 def update_generator(state: TrainState, size: int, world: World) -> Metrics:
     """One Adam step of the generator on `size` fresh latents."""
-    gradients, metrics = _recovering(state, size, lambda: generator_gradients(state, size, world))
+    gradients, metrics = _recovering(state, world.share_of(size), lambda: generator_gradients(state, size, world))
     _apply(state.generator, state.optimizer_g, gradients, metrics, "gradient/g", world)
     return metrics
 

@@ -42,6 +42,10 @@ class World:
             return cls(distributed.get_rank(), distributed.get_world_size())
         return cls()
 
+    def share_of(self, batch: int) -> int:
+        """The most pictures of a batch that a rank computes, where they divide evenly."""
+        return -(-batch // self.size)
+
     def shares(self, batch: int, micro_batch: int, multiple: int) -> Iterator[slice]:
         """This rank's part of a batch, in slices of at most `micro_batch` (0: no limit), sizes multiples of `multiple`.
 
@@ -103,4 +107,5 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RankLost(f"another rank has ended ({str(error).splitlines()[0][:120]})") from None
+        reason = str(error).splitlines()[0].split("] ", 1)[-1]  # without the place in the library's source
+        raise RankLost(f"another rank has ended ({reason:.120})") from None
