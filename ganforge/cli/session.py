@@ -36,7 +36,7 @@ from ganforge.observers import (
 from ganforge.observers.hints import Hints
 from ganforge.observers.incidents import record
 from ganforge.observers.progress import Progress, clock
-from ganforge.observers.rollback import MOST, roll_back
+from ganforge.observers.rollback import MOST, roll_back, rollbacks
 from ganforge.observers.tensorboard import TensorBoard, opening, require_tensorboard
 from ganforge.observers.watchdog import Action, Trouble
 from ganforge.schedule import Schedule
@@ -270,13 +270,11 @@ def run_session(
     if world.size > 1:
         world.share({"task": "train", "config": config, "state": session.state.content()})
     with Signals() as signals:
-        rollbacks = 0
         while True:
             watchdog, saved = _train_on(session, options, costs, [*options.observers(session), *more(session)], signals)
             if watchdog.trouble is None:
                 break
-            recover(session, watchdog.trouble, rollbacks + 1)
-            rollbacks += 1
+            recover(session, watchdog.trouble)
             if world.size > 1:
                 world.share(session.state.content())
     if signals.number is not None and session.state.images < session.schedule.images:
@@ -339,9 +337,10 @@ def agree(world: World, state: TrainState, wish: int) -> int:
     return stop
 
 
-def recover(session: Session, trouble: Trouble, count: int) -> None:
-    """Roll back for the `count`-th time. Raises TrainingError when the run is to stop, or after too many."""
+def recover(session: Session, trouble: Trouble) -> None:
+    """Roll back. Raises TrainingError when the run is to stop, or was rolled back too often with these settings."""
     what = f"{trouble.what} at {trouble.images / 1000:g} kimg"
+    count = rollbacks(session) + 1
     if trouble.action == "rollback" and count <= MOST:
         say(roll_back(session, trouble, count))
         return

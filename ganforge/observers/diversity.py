@@ -1,9 +1,11 @@
 """How different a network's pictures are from one another, against how different the real ones are."""
 
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,8 +14,14 @@ from ganforge.data.stream import to_tensor
 from ganforge.observers.base import Session
 
 SIDE = 16  # pixels: what pictures are compared at, so that noise in fine detail is no diversity
-MANY, FEW, CLASSES = 64, 8, 8  # pictures without classes; a class; classes watched
+MANY = 64  # pictures a look, at least; without classes just as many
+MOST_OF_A_CLASS, FEW_OF_A_CLASS = 8, 4
+SHARE = 0.15  # of a tick's images is looked at, at most: drawing one costs about a tenth of training on one
 SAME = 0.1  # two pictures nearer than this share of the reals' mean distance count as one
+FELL, FELL_AT_ONCE, DIVERSE = 0.35, 0.2, 0.3  # of the best so far, seen twice or once; of the reals' own
+TWINS, FEW_TWINS = 0.3, 0.03  # share of pairs of pictures that are nearly one picture
+LATE, NEVER = 100_000, 0.1  # images after which a run that never became this diverse is told
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -21,70 +29,131 @@ class Diversity:
     """Mean pairwise distance as a share of the real pictures' own, for all and by class; and the share of twins."""
 
     overall: float
-    by_class: tuple[float, ...]
+    by_class: Mapping[int, float]
     twins: float
 
     def figures(self) -> dict[str, object]:
+        """For an incident's evidence."""
         return {
             "overall": round(self.overall, 4),
-            "by class": [round(share, 4) for share in self.by_class],
+            "by class": {str(label): round(share, 4) for label, share in self.by_class.items()},
             "twins": round(self.twins, 4),
         }
 
 
-def distances(pictures: Tensor) -> Tensor:
-    """Root-mean-square differences of all pairs of pictures (N, C, H, W) in [-1, 1], at most `SIDE` pixels a side."""
+def small(pictures: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) in [-1, 1] as rows (N, features), at most about `SIDE` pixels a side."""
     factor = max(min(pictures.shape[2:]) // SIDE, 1)
-    small = F.avg_pool2d(pictures, factor).flatten(1)
-    spread: Tensor = F.pdist(small) / small.shape[1] ** 0.5
+    return F.avg_pool2d(pictures.float(), factor).flatten(1)
+
+
+def distances(rows: Tensor) -> Tensor:
+    """Root-mean-square differences of all pairs of rows (N, features)."""
+    spread: Tensor = F.pdist(rows) / rows.shape[1] ** 0.5
     return spread
 
 
 class Prober:
-    """Measures the diversity of the same latents' pictures, time after time."""
+    """Measures the diversity of the same latents' pictures, time after time; many classes take turns."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        network = session.config.network
-        self.classes = min(network.classes, CLASSES)
-        self.labels = torch.arange(self.classes).repeat_interleave(FEW) if self.classes else None
-        count = self.classes * FEW or MANY
-        generator = torch.Generator().manual_seed(0)
-        self.latents = torch.randn(count, network.latent, generator=generator)
-        self.reals: dict[int, tuple[float, tuple[float, ...]]] = {}
+        self.classes = session.config.network.classes
+        self.few = max(min(MANY // self.classes, MOST_OF_A_CLASS), FEW_OF_A_CLASS) if self.classes else MANY
+        budget = max(MANY, round(session.tick * SHARE))
+        self.at_once = min(self.classes, max(budget // self.few, 1))
+        self.reals: dict[tuple[int, int], Tensor] = {}
+
+    def turn(self, number: int) -> list[int]:
+        """The classes of look `number`: after `classes / at_once` looks all have been seen."""
+        return [(number * self.at_once + index) % self.classes for index in range(self.at_once)]
 
     @torch.no_grad()
-    def measure(self, resolution: int) -> Diversity:
+    def measure(self, resolution: int, number: int) -> Diversity:
         """The diversity of what the trained (not the averaged) generator draws now."""
-        state = self.session.state
+        labels = self.turn(number)
+        made = self._made(labels)
+        real = torch.cat([self._real(resolution, label) for label in labels or [0]])
+        whole = distances(real).mean().clamp(min=1e-6)
+        apart = distances(made)
+        pieces = zip(torch.split(made, self.few), torch.split(real, self.few), strict=True)
+        shares = [distances(mine).mean() / distances(theirs).mean().clamp(min=1e-6) for mine, theirs in pieces]
+        overall, twins, *rest = torch.stack(
+            [apart.mean() / whole, (apart < SAME * whole).float().mean(), *shares]
+        ).tolist()
+        return Diversity(overall, dict(zip(labels, rest, strict=False)), twins)
+
+    def _made(self, labels: list[int]) -> Tensor:
+        """Pictures as rows, `few` of each class: the same latents for a class each time."""
+        state, latent = self.session.state, self.session.config.network.latent
+        rows = [
+            torch.randn(self.few, latent, generator=torch.Generator().manual_seed(label)) for label in labels or [0]
+        ]
+        latents = torch.cat(rows).to(state.device)
+        chosen = torch.tensor(labels, device=state.device).repeat_interleave(self.few) if labels else None
         state.generator.eval()
         try:
-            labels = None if self.labels is None else self.labels.to(state.device)
-            pictures = state.generator(self.latents.to(state.device), labels).float().clamp(-1, 1).cpu()
+            pieces = [
+                small(state.generator(latents[at : at + MANY], None if chosen is None else chosen[at : at + MANY]))
+                for at in range(0, len(latents), MANY)
+            ]
         finally:
             state.generator.train()
-        if resolution not in self.reals:
-            self.reals[resolution] = self._of(self._real(resolution))
-        whole, classes = self.reals[resolution]
-        overall, by_class = self._of(pictures)
-        twins = float((distances(pictures) < SAME * whole).float().mean())
-        shares = tuple(mine / theirs for mine, theirs in zip(by_class, classes, strict=True))
-        return Diversity(overall / whole, shares, twins)
+        return torch.cat(pieces).clamp(-1, 1)
 
-    def _of(self, pictures: Tensor) -> tuple[float, tuple[float, ...]]:
-        classes = [pictures[first : first + FEW] for first in range(0, self.classes * FEW, FEW)]
-        mean = [max(float(distances(group).mean()), 1e-6) for group in (pictures, *classes)]
-        return mean[0], tuple(mean[1:])
-
-    def _real(self, resolution: int) -> Tensor:
-        dataset, labels = self.session.dataset, self.session.dataset.labels
-        if self.classes and labels is not None:
-            chosen = [np.flatnonzero(labels == label) for label in range(self.classes)]
-            indices = np.concatenate([_spread(found if len(found) > 1 else np.arange(len(labels))) for found in chosen])
-        else:
-            indices = np.linspace(0, dataset.count - 1, MANY).astype(np.int64)
-        return to_tensor(np.ascontiguousarray(dataset.level(resolution)[indices]), "cpu")
+    def _real(self, resolution: int, label: int) -> Tensor:
+        """As many real pictures of a class, as rows; of any class where it has not two."""
+        if (resolution, label) not in self.reals:
+            dataset = self.session.dataset
+            indices = np.arange(dataset.count)
+            if self.classes and dataset.labels is not None:
+                mine = np.flatnonzero(dataset.labels == label)
+                indices = mine if len(mine) > 1 else indices
+            indices = indices[np.linspace(0, len(indices) - 1, self.few).astype(np.int64)]
+            pictures = np.ascontiguousarray(dataset.level(resolution)[indices])
+            self.reals[resolution, label] = small(to_tensor(pictures, self.session.state.device))
+        return self.reals[resolution, label]
 
 
-def _spread(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return indices[np.linspace(0, len(indices) - 1, FEW).astype(np.int64)]
+class Fall:
+    """Remembers how diverse a run's pictures were, and tells when that falls. What it remembers is in `memory`."""
+
+    def __init__(self, memory: dict[str, Any], names: tuple[str, ...] = ()) -> None:
+        self.memory, self.names = memory, names
+
+    def figures(self) -> dict[str, object]:
+        """The best so far: overall, and by class."""
+        return {name: round(series["best"], 4) for name, series in self.memory.items() if name != "twins"}
+
+    def after(self, seen: Diversity, images: int) -> str | None:
+        """Take in a measurement; says what fell, or None."""
+        found = [self._fallen(ALL, seen.overall)]
+        found += [self._fallen(str(label), share) for label, share in seen.by_class.items()]
+        found.append(self._twins(seen.twins))
+        best = self.memory[ALL]["best"]
+        if images >= LATE and max(seen.overall, best) < NEVER:
+            found.append(f"the pictures have never become diverse: {seen.overall:.0%} of the real ones' differences")
+        return next((what for what in found if what), None)
+
+    def _fallen(self, name: str, share: float) -> str | None:
+        series = self.memory.setdefault(name, {"past": [], "best": 0.0, "low": False})
+        best, was_low = series["best"], series["low"]
+        series["low"] = best >= DIVERSE and share <= FELL * best
+        series["past"] = [*series["past"], share][-3:]
+        if len(series["past"]) == 3:
+            series["best"] = max(best, statistics.median(series["past"]))
+        if not series["low"] or not (was_low or share < FELL_AT_ONCE * best):
+            return None
+        return f"{self._whose(name)} have become alike: {share:.0%} of the real ones' differences, {best:.0%} before"
+
+    def _whose(self, name: str) -> str:
+        if name == ALL:
+            return "the pictures"
+        return f"class {self.names[int(name)] if int(name) < len(self.names) else name}: its pictures"
+
+    def _twins(self, twins: float) -> str | None:
+        past = self.memory.setdefault("twins", [])
+        self.memory["twins"] = [*past, twins][-5:]
+        if len(past) < 3 or twins < TWINS or statistics.median(past) > FEW_TWINS:
+            return None
+        return f"{twins:.0%} of the pairs of pictures are nearly one picture"

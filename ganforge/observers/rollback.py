@@ -1,34 +1,46 @@
 """Back to the last healthy checkpoint, with other randomness and, for a while, half the learning rates."""
 
+import hashlib
+import json
 from pathlib import Path
 
-import torch
-
 from ganforge import checkpoint
+from ganforge.config import RunConfig
 from ganforge.errors import CheckpointError
-from ganforge.images import grid, save_picture, to_uint8
 from ganforge.observers.base import Session
-from ganforge.observers.incidents import record
+from ganforge.observers.incidents import picture, record
+from ganforge.observers.jsonl import read_lines
 from ganforge.observers.watchdog import Trouble
 from ganforge.training.state import TrainState
 
-MOST = 3  # rollbacks in a session
+MOST = 3  # rollbacks in a run whose settings stay as they are
 WHILE = 0.02  # of the run, at least, are the learning rates lowered
+
+
+def settings(config: RunConfig) -> str:
+    """A short digest of a run's settings: rollbacks count anew where they were changed."""
+    return hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def rollbacks(session: Session) -> int:
+    """How many times the run was rolled back with the settings it has now, in this session or before it."""
+    lines, now = read_lines(session.folder / "incidents.jsonl"), settings(session.config)
+    return sum("restored" in line and line.get("settings", now) == now for line in lines)
 
 
 def roll_back(session: Session, trouble: Trouble, count: int) -> str:
     """Put the state back to before `trouble`, and the run folder with it; returns the sentence that says so.
 
-    Later checkpoints are removed: they may hold what went wrong. The healthy one is written anew with what was changed,
-    so that a run that is killed now goes on as this one does.
+    First the healthy checkpoint is written anew with what was changed, then the incident is recorded, and only then
+    are later checkpoints removed, which may hold what went wrong. So a run that is killed meanwhile has a whole
+    checkpoint at any moment: it goes on as this one does, or from a later one, whose trouble is noticed once more.
     """
     state, folder = session.state, session.folder
-    evidence = folder / "incidents"
-    at, back = evidence / f"{trouble.images:012d}-trouble.png", evidence / f"{trouble.images:012d}-restored.png"
-    picture(session, at)
+    at, back = (folder / "incidents" / f"{trouble.images:012d}-{name}.png" for name in ("trouble", "restored"))
+    picture(session, at, trouble.label)
     salt = state.salt
     restore_healthy(session, trouble.healthy)
-    picture(session, back)
+    picture(session, back, trouble.label)
     state.salt = max(salt, state.salt) + 1
     state.lr_scale = 0.5**count
     lost = trouble.images - state.images
@@ -39,34 +51,31 @@ def roll_back(session: Session, trouble: Trouble, count: int) -> str:
         f"rolled back to {state.images / 1000:g} kimg, learning rates times {state.lr_scale:g} "
         f"until {state.lr_scale_until / 1000:g} kimg"
     )
-    files = [str(path.relative_to(folder)) for path in (at, back)]
-    record(folder, trouble.kind, trouble.images, trouble.what, done, pictures=files, **trouble.evidence)
+    files = [str(path.relative_to(folder)) for path in (back, at)]
+    facts = {"restored": state.images, "settings": settings(session.config), "pictures": files, **trouble.evidence}
+    record(folder, trouble.kind, trouble.images, trouble.what, done, **facts)
+    for path in later(folder, state.images):
+        path.unlink()
     return f"{trouble.what} at {trouble.images / 1000:g} kimg: {done}"
 
 
 def restore_healthy(session: Session, healthy: int) -> None:
-    """Restore the newest whole checkpoint of at most `healthy` images, remove later ones; without one, begin anew."""
-    kept = None
+    """Restore the newest whole checkpoint of at most `healthy` images; without one, begin anew."""
+    state = session.state
     for path in reversed(checkpoint.list_checkpoints(session.folder)):
-        if int(path.stem.rsplit("-", 1)[1]) > healthy:
-            path.unlink()
-        elif kept is None:
+        if _images(path) <= healthy:
             try:
-                kept = checkpoint.read(path)
+                state.restore(checkpoint.read(path))
+                return
             except CheckpointError:
                 continue
-    state = session.state
-    state.restore(kept if kept is not None else TrainState.create(session.config, state.device).content())
+    state.restore(TrainState.create(session.config, state.device).content())
 
 
-@torch.no_grad()
-def picture(session: Session, path: Path) -> None:
-    """A grid of the generator's pictures as it is now, from fixed latents."""
-    state, network = session.state, session.config.network
-    latents = torch.randn(32, network.latent, generator=torch.Generator().manual_seed(0)).to(state.device)
-    labels = torch.arange(32, device=state.device) % network.classes if network.classes else None
-    state.generator.eval()
-    pictures = to_uint8(state.generator(latents, labels))
-    state.generator.train()
-    path.parent.mkdir(exist_ok=True)
-    save_picture(grid(pictures, columns=8), path)
+def later(folder: Path, images: int) -> list[Path]:
+    """A run's checkpoints of more than so many images, the newest first."""
+    return [path for path in reversed(checkpoint.list_checkpoints(folder)) if _images(path) > images]
+
+
+def _images(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1])

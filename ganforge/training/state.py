@@ -40,8 +40,9 @@ class TrainState:
     """Networks, optimizers, the clock, and what adapts in a run.
 
     `images` is the clock: real images shown. `figures` are the metrics, smoothed. `augment_p` is the probability of
-    augmentation, adapted where the configuration says so. `salt` makes other randomness after a rollback; `lr_scale`
-    holds until `lr_scale_until` images.
+    augmentation, adapted where the configuration says so. `salt` counts rollbacks, each of which makes other
+    randomness; `lr_scale` holds until `lr_scale_until` images. `memory` is what those who watch the run remember of it,
+    plain types by watcher: training never reads it.
     """
 
     config: RunConfig
@@ -61,6 +62,7 @@ class TrainState:
     lr_scale_until: int = 0
     micro_batch: int = 0
     figures: dict[str, Tensor] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def create(cls, config: RunConfig, device: torch.device) -> "TrainState":
@@ -145,6 +147,7 @@ class TrainState:
             "lr_scale_until": self.lr_scale_until,
             "micro_batch": self.micro_batch,
             "figures": dict(self.figures),
+            "memory": self.memory,
         }
 
     def restore(self, content: dict[str, Any]) -> None:
@@ -159,6 +162,7 @@ class TrainState:
             self.augment_p = content["augment_p"].to(self.device)
             self.figures = {name: value.to(self.device) for name, value in content["figures"].items()}
             self.gate = GateState(**content["gate"])
+            self.memory = copy.deepcopy(content.get("memory", {}))
             for name in ("images", "step", "phase", "salt", "lr_scale", "lr_scale_until", "micro_batch"):
                 setattr(self, name, content[name])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
