@@ -7,9 +7,6 @@ from pathlib import Path
 import torch
 
 from ganforge.images import grid, save_picture, to_uint8
-import torch
-
-from ganforge.images import grid, save_picture, to_uint8
 from ganforge.observers.base import Observer, Session
 from ganforge.observers.jsonl import append_line
 from ganforge.training.loop import StepReport
@@ -32,32 +29,6 @@ def picture(session: Session, path: Path) -> None:
     state.generator.train()
     path.parent.mkdir(exist_ok=True)
     save_picture(grid(pictures, columns=8), path)
-
-
-@torch.no_grad()
-def picture(session: Session, path: Path, label: int = -1) -> None:
-    """A grid of what the trained generator draws now, from fixed latents: of all classes, or all of `label`."""
-    state, network = session.state, session.config.network
-    latents = torch.randn(32, network.latent, generator=torch.Generator().manual_seed(0)).to(state.device)
-    labels = torch.arange(32, device=state.device) % network.classes if network.classes else None
-    if labels is not None and label >= 0:
-        labels = torch.full_like(labels, label)
-    state.generator.eval()
-    try:
-        pictures = to_uint8(state.generator(latents, labels))
-    finally:
-        state.generator.train()
-    path.parent.mkdir(exist_ok=True)
-    save_picture(grid(pictures, columns=8), path)
-
-
-def before_and_after(session: Session, images: int, healthy: int, label: int = -1) -> list[str]:
-    """Pictures of a trouble, as paths within the run: its newest grid of at most `healthy` images, and one of now."""
-    now = Path("incidents") / f"{images:012d}-trouble.png"
-    picture(session, session.folder / now, label)
-    grids = sorted((session.folder / "samples").glob("grid-*.png"))
-    before = [path for path in grids if int(path.stem.rsplit("-", 1)[1]) <= healthy][-1:]
-    return [*(str(path.relative_to(session.folder)) for path in before), str(now)]
 
 
 class Incidents(Observer):
