@@ -36,7 +36,7 @@ from ganforge.observers import (
 from ganforge.observers.hints import Hints
 from ganforge.observers.incidents import record
 from ganforge.observers.progress import Progress, clock
-from ganforge.observers.rollback import MOST, roll_back, rollbacks
+from ganforge.observers.rollback import MOST, roll_back
 from ganforge.observers.tensorboard import TensorBoard, opening, require_tensorboard
 from ganforge.observers.watchdog import Action, Trouble
 from ganforge.schedule import Schedule
@@ -338,11 +338,10 @@ def agree(world: World, state: TrainState, wish: int) -> int:
 
 
 def recover(session: Session, trouble: Trouble) -> None:
-    """Roll back. Raises TrainingError when the run is to stop, or was rolled back too often with these settings."""
+    """Roll back. Raises TrainingError when the run is to stop, or has been rolled back too often."""
     what = f"{trouble.what} at {trouble.images / 1000:g} kimg"
-    count = rollbacks(session) + 1
-    if trouble.action == "rollback" and count <= MOST:
-        say(roll_back(session, trouble, count))
+    if trouble.action == "rollback" and session.state.salt < MOST:
+        say(roll_back(session, trouble))
         return
     tried = f"; {MOST} rollbacks did not help" if trouble.action == "rollback" else ""
     record(session.folder, trouble.kind, trouble.images, trouble.what, "stopped" + tried, **trouble.evidence)
