@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import torch
 
 from ganforge import checkpoint
 from ganforge.cli.session import recover
+from ganforge.config import EMAConfig
 from ganforge.errors import TrainingError
 from ganforge.observers import Checkpoints, Interval, Session, observe
-from ganforge.observers.diversity import Diversity
+from ganforge.observers.diversity import Diversity, Fall, Prober
 from ganforge.observers.rollback import roll_back
-from ganforge.observers.watchdog import Fall, Trouble, Watchdog
+from ganforge.observers.watchdog import Trouble, Watchdog
+from ganforge.schedule import Phase
 from ganforge.training.loop import StepReport, train
 from ganforge.training.state import TrainState
-from toy import Toy, toy_config, toy_schedule
+from toy import NETWORKS, Toy, toy_config, toy_schedule
 
 
 class Pictures:
@@ -61,7 +64,7 @@ def test_a_nan_is_noticed_at_its_step_and_rolled_back_and_the_end_is_reached(tmp
             assert watchdog.trouble is not None
             assert (watchdog.trouble.kind, watchdog.trouble.images) == ("not finite", 80)
             assert checkpoint.newest(tmp_path)[1]["images"] == 64
-            recover(session, watchdog.trouble, count)
+            recover(session, watchdog.trouble)
             assert (session.state.images, session.state.salt, session.state.lr_scale) == (64, 1, 0.5)
             assert checkpoint.newest(tmp_path)[1]["salt"] == 1
     assert session.state.images == 160
@@ -77,7 +80,7 @@ def test_without_a_checkpoint_the_way_back_is_the_start(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     next(train(session.state, Toy(), session.schedule))
     spoil(session)
-    roll_back(session, Trouble("not finite", "planted", "rollback", 8, 0), 1)
+    roll_back(session, Trouble("not finite", "planted", "rollback", 8, 0))
     fresh = TrainState.create(session.config, torch.device("cpu"))
     assert session.state.images == 0
     assert all(
@@ -89,18 +92,66 @@ def test_without_a_checkpoint_the_way_back_is_the_start(tmp_path: Path) -> None:
 def test_checkpoints_from_after_the_trouble_began_are_removed(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     list(observe(train(session.state, Toy(), session.schedule), [Checkpoints(session, Interval.parse("16img"), 99)]))
-    roll_back(session, Trouble("loss spike", "planted", "rollback", 130, 100), 2)
+    roll_back(session, Trouble("loss spike", "planted", "rollback", 130, 100))
     assert session.state.images == 96
-    assert session.state.lr_scale == 0.25
+    assert session.state.lr_scale == 0.5
     assert checkpoint.list_checkpoints(tmp_path)[-1].name == checkpoint.checkpoint_name(96)
 
 
-@pytest.mark.parametrize(("action", "count", "said"), [("stop", 1, "planted at 0.1"), ("rollback", 4, "3 rollbacks")])
-def test_stop_and_too_many_rollbacks_are_one_line(action: Any, count: int, said: str, tmp_path: Path) -> None:
+def test_a_second_rollback_soon_after_the_first_lowers_the_rates_once_more(tmp_path: Path) -> None:
     session = make_session(tmp_path)
+    list(observe(train(session.state, Toy(), session.schedule), [Checkpoints(session, Interval.parse("16img"), 99)]))
+    for images in (130, 112):
+        roll_back(session, Trouble("loss spike", "planted", "rollback", images, images - 30))
+    assert (session.state.images, session.state.salt, session.state.lr_scale) == (80, 2, 0.25)
+    session.state.lr_scale_until = 90
+    roll_back(session, Trouble("loss spike", "planted", "rollback", 100, 80))
+    assert (session.state.salt, session.state.lr_scale) == (3, 0.5)
+
+
+def test_a_rollback_that_is_killed_leaves_a_run_that_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = make_session(tmp_path)
+    list(observe(train(session.state, Toy(), session.schedule), [Checkpoints(session, Interval.parse("16img"), 99)]))
+    before = checkpoint.list_checkpoints(tmp_path)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("write", "list_checkpoints"):  # before the healthy one is written, and before later ones are removed
+        with monkeypatch.context() as patch:
+            healthy = checkpoint.list_checkpoints
+            calls = iter([healthy, killed])
+            patch.setattr(
+                checkpoint,
+                name,
+                killed if name == "write" else lambda folder: next(calls)(folder),  # noqa: B023
+            )
+            with pytest.raises(KeyboardInterrupt):
+                roll_back(session, Trouble("loss spike", "planted", "rollback", 130, 100))
+        assert checkpoint.list_checkpoints(tmp_path) == before
+        assert all(checkpoint.read(path) for path in before)
+
+
+@pytest.mark.parametrize(("action", "salt", "said"), [("stop", 0, "planted at 0.1"), ("rollback", 3, "3 rollbacks")])
+def test_stop_and_too_many_rollbacks_are_one_line(action: Any, salt: int, said: str, tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    session.state.salt = salt  # as a checkpoint has it, so the whole run counts
     with pytest.raises(TrainingError, match=said):
-        recover(session, Trouble("loss spike", "planted", action, 100, 90), count)
+        recover(session, Trouble("loss spike", "planted", action, 100, 90))
     assert "stopped" in (tmp_path / "incidents.jsonl").read_text()
+
+
+def test_a_nan_in_the_average_alone_is_noticed(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    watchdog = Watchdog(session, "rollback", "warn")
+    for report in watched(session, watchdog):
+        if report.images == 72:
+            assert session.state.ema is not None
+            with torch.no_grad():
+                next(session.state.ema.parameters()).fill_(torch.nan)
+    assert watchdog.trouble is not None
+    assert "the average's weights" in watchdog.trouble.what
+    assert watchdog.trouble.images == 80
 
 
 def test_a_warning_is_said_once_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -121,13 +172,20 @@ def step(images: int, loss: float) -> StepReport:
     return StepReport(images // 8, images - 8, images, session_position, metrics, True, 0, False)
 
 
+def never_looking(watchdog: Watchdog) -> Watchdog:
+    watchdog.prober.measure = lambda *_: Diversity(1.0, {}, 0.0)  # type: ignore[method-assign]
+    return watchdog
+
+
+def noise(index: int) -> float:
+    """Heavy-tailed, with a slow drift and single outliers."""
+    return float(np.random.default_rng(index).standard_t(3)) + index / 100 + (500 if index % 50 == 0 else 0)
+
+
 def test_a_loss_that_jumps_is_noticed_and_noise_and_single_outliers_are_not(tmp_path: Path) -> None:
-    watchdog = Watchdog(make_session(tmp_path), "stop", "warn")
-    watchdog.prober.measure = lambda _: Diversity(1.0, (), 0.0)  # type: ignore[method-assign]
-    random = np.random.default_rng(0)
+    watchdog = never_looking(Watchdog(make_session(tmp_path), "stop", "warn"))
     for index in range(1, 300):
-        loss = float(random.standard_t(3)) + index / 100 + (500 if index % 50 == 0 else 0)
-        watchdog(step(8 * index, loss))
+        watchdog(step(8 * index, noise(index)))
     assert watchdog.trouble is None
     for index in range(300, 305):
         watchdog(step(8 * index, 500.0))
@@ -135,26 +193,103 @@ def test_a_loss_that_jumps_is_noticed_and_noise_and_single_outliers_are_not(tmp_
     assert watchdog.trouble.kind == "loss spike"
 
 
+def test_a_jump_is_told_and_rolled_back_when_it_lasts(tmp_path: Path) -> None:
+    said: list[str] = []
+    watchdog = never_looking(Watchdog(make_session(tmp_path), "rollback", "warn", said.append))
+    for index in range(1, 300):
+        watchdog(step(8 * index, noise(index)))
+    for index in range(300, 310):
+        watchdog(step(8 * index, 500.0))
+    assert watchdog.trouble is None
+    assert len(said) == 1
+    assert "jumped from about" in said[0]
+    for index in range(310, 330):
+        watchdog(step(8 * index, 500.0))
+    assert watchdog.trouble is not None
+    assert watchdog.trouble.action == "rollback"
+
+
+def test_what_ended_and_came_back_is_told_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    watchdog = never_looking(Watchdog(make_session(tmp_path), "warn", "warn", said.append))
+    for index in range(1, 700):
+        watchdog(step(8 * index, 500.0 if index in range(300, 306) or index in range(500, 506) else noise(index)))
+    assert [line.count("jumped") for line in said] == [1, 1]
+
+
+def test_a_resumed_run_is_watched_as_one_that_was_not_stopped(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    watchdog = never_looking(Watchdog(session, "stop", "warn"))
+    for index in range(1, 300):
+        watchdog(step(8 * index, noise(index)))
+    checkpoint.write(tmp_path / "kept.pt", session.state.content())
+    resumed = make_session(tmp_path)
+    resumed.state.restore(checkpoint.read(tmp_path / "kept.pt"))
+    after = never_looking(Watchdog(resumed, "stop", "warn"))
+    assert after.memory == watchdog.memory
+    for index in range(300, 305):
+        after(step(8 * index, 500.0))
+    assert after.trouble is not None
+
+
+def fallen(*seen: Diversity, images: int = 0, names: tuple[str, ...] = ()) -> list[str | None]:
+    fall = Fall({}, names)
+    return [fall.after(one, images) for one in seen]
+
+
 def test_diversity_that_falls_is_told_and_early_sameness_is_not() -> None:
-    fall = Fall()
-    rising = [Diversity(share, (share, share), 0.0) for share in (0.01, 0.02, 0.1, 0.4, 0.6, 0.8, 0.7, 0.8)]
-    assert [fall.after(seen, index) for index, seen in enumerate(rising)] == [None] * 8
-    assert fall.after(Diversity(0.8, (0.8, 0.02), 0.0), 9) == (
-        "class 1: its pictures have become alike: 2% of the real ones' differences, 80% before"
-    )
-    assert "the pictures have become alike" in str(fall.after(Diversity(0.1, (0.1, 0.1), 0.0), 10))
+    shares = (0.01, 0.02, 0.1, 0.4, 0.6, 0.8, 0.7, 0.8)
+    rising = [Diversity(share, {0: share, 5: share}, 0.0) for share in shares]
+    *early, alone, both = fallen(*rising, Diversity(0.8, {0: 0.8, 5: 0.02}, 0.0), Diversity(0.1, {0: 0.1}, 0.0))
+    assert early == [None] * 8
+    assert alone == "class 5: its pictures have become alike: 2% of the real ones' differences, 80% before"
+    assert "the pictures have become alike" in str(both)
+    assert fallen(*rising, Diversity(0.8, {0: 0.0}, 0.0), names=("cat",))[-1] is not None
+
+
+def test_a_class_that_is_looked_at_by_turns_is_missed_by_none() -> None:
+    looks = [Diversity(0.8, {label: 0.8, label + 1: 0.8}, 0.0) for _ in range(4) for label in (0, 2, 4)]
+    collapsed = [Diversity(0.8, {0: 0.8, 1: 0.8}, 0.0), Diversity(0.8, {2: 0.8, 3: 0.0}, 0.0)]
+    assert [what is not None for what in fallen(*looks, *collapsed)] == [False] * 13 + [True]
 
 
 def test_two_pictures_over_and_over_are_twins() -> None:
-    fall = Fall()
-    assert not any(fall.after(Diversity(0.9, (), 0.01), index) for index in range(5))
-    assert "nearly one picture" in str(fall.after(Diversity(0.9, (), 0.5), 6))
+    *early, last = fallen(*[Diversity(0.9, {}, 0.01)] * 5, Diversity(0.9, {}, 0.5))
+    assert early == [None] * 5
+    assert "nearly one picture" in str(last)
 
 
 def test_a_run_that_never_became_diverse_is_told_late() -> None:
-    fall = Fall()
-    assert fall.after(Diversity(0.05, (), 0.9), 50_000) is None
-    assert "never become diverse" in str(fall.after(Diversity(0.05, (), 0.9), 100_000))
+    assert fallen(Diversity(0.05, {}, 0.9), images=50_000) == [None]
+    assert "never become diverse" in str(fallen(Diversity(0.05, {}, 0.9), images=100_000)[0])
+
+
+class Many(Pictures):
+    """A dataset of 20 classes."""
+
+    count, classes, labels = 100, tuple(map(str, range(20))), np.arange(100) % 20
+
+
+@pytest.mark.parametrize("network", ["dcgan", "sagan"])
+def test_a_class_that_is_one_picture_is_found_whichever_it_is(tmp_path: Path, network: str) -> None:
+    config = NETWORKS[network].model_copy(update={"classes": 20})
+    phases = (Phase(resolution=16, length="1600img", batch=8, lr_g=1e-3, lr_d=1e-3),)
+    session = make_session(tmp_path, network=config, phases=phases, ema=EMAConfig(half_life=0))
+    session = replace(session, dataset=Many())  # type: ignore[arg-type]
+    prober, generator = Prober(session), session.state.generator
+    draw = generator.forward
+    looks = -(-20 // prober.at_once)
+    assert {label for number in range(looks) for label in prober.turn(number)} == set(range(20))
+
+    def planted(latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return draw(torch.where((labels == 13)[:, None], torch.zeros_like(latents), latents), labels)
+
+    generator.forward = planted  # type: ignore[method-assign]
+    shares = {}
+    for number in range(looks):
+        shares |= prober.measure(16, number).by_class
+    assert shares[13] < 1e-3
+    assert min(share for label, share in shares.items() if label != 13) > 1e-3
 
 
 def test_looking_changes_nothing_of_the_run(tmp_path: Path) -> None:
@@ -163,7 +298,7 @@ def test_looking_changes_nothing_of_the_run(tmp_path: Path) -> None:
         pass
     watchdog = Watchdog(seen, "rollback", "warn")
     for report in watched(seen, watchdog):
-        watchdog._collapse(report)
+        watchdog._collapse(report, report.step)
     one, other = plain.state.content(), seen.state.content()
     for name in ("generator", "discriminator", "ema"):
         assert all(torch.equal(value, other[name][key]) for key, value in one[name].items())
