@@ -107,5 +107,6 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0].split("] ", 1)[-1]  # without the place in the library's source
+        # Without the place in the library's source before it, and the guesses after it.
+        reason = str(error).splitlines()[0].split("] ", 1)[-1].split(". ")[0]
         raise RankLost(f"another rank has ended ({reason:.120})") from None
