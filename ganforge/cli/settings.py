@@ -60,7 +60,7 @@ def configure(wishes: Wishes, dataset: Dataset, *, gpu: bool) -> tuple[RunConfig
         count=dataset.count,
         classes=tuple(dataset.classes),
         class_counts=class_counts(dataset),
-        mirror=config.data.mirror or dataset.mirror,
+        mirror=(config.data.mirror and not dataset.facts.get("stack")) or dataset.mirror,  # digits have one side
         crop=config.data.crop,
     )
     config = config.changed({"data": data.model_dump(mode="json")}, "dataset")
@@ -75,7 +75,8 @@ def _begin(wishes: Wishes, dataset: Dataset, resolution: int, gpu: bool) -> tupl
         "base": dataset.base,
         "resolution": resolution,
         "channels": dataset.channels,
-        "classes": len(dataset.classes),
+        # A class of stacked digits is a mode to be reached, not a thing to be asked for.
+        "classes": 0 if dataset.facts.get("stack") else len(dataset.classes),
     }
     if wishes.source is not None:
         if wishes.arch not in (None, wishes.source.network.arch):

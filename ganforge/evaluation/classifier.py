@@ -39,8 +39,9 @@ Advance = Callable[[int, int], None]
 class Classifier(Extractor):
     """Three convolutions and two linear layers on 32 pixels.
 
-    labels: the class names that the logits are of. accuracy: the share of held-back reals given their class. stack: 1,
-    or how many channels are judged alone, one digit of the class each: "731" is a 7, a 3 and a 1.
+    labels: the class names that the logits are of. accuracy: the share of held-back reals given their class (of stacks,
+    which are new combinations of pictures that it may have seen, that is no measure of unseen ones). stack: 1, or how
+    many channels are judged alone, one digit of the class each: "731" is a 7, a 3 and a 1.
     """
 
     name = CLASSIFIER
@@ -173,9 +174,9 @@ def _train(reals: PictureSource, device: torch.device, seed: int, advance: Advan
     """A trained network. The caller's random state is left as it was."""
     ordered, stack = shuffled(reals, seed), stacked(reals)
     assert ordered.labels is not None
-    held = _split(len(ordered))
+    batch, held = BATCH // stack, _split(len(ordered))
     train = len(ordered) - held
-    steps = int(np.clip(EPOCHS * train // BATCH, LEAST_STEPS, STEPS))
+    steps = int(np.clip(EPOCHS * train // batch, LEAST_STEPS, STEPS))
     random = np.random.default_rng((seed, 3))
     order: NDArray[np.int64] = np.zeros(0, np.int64)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.enable_grad():
@@ -184,9 +185,9 @@ def _train(reals: PictureSource, device: torch.device, seed: int, advance: Advan
         optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
         rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
         for step in range(steps):
-            while len(order) < BATCH:
+            while len(order) < batch:
                 order = np.concatenate([order, held + random.permutation(train).astype(np.int64)])
-            chosen, order = order[:BATCH], order[BATCH:]
+            chosen, order = order[:batch], order[batch:]
             inputs = _inputs(torch.from_numpy(ordered.take(chosen)).to(device))
             labels = torch.from_numpy(ordered.labels[chosen]).to(device)
             if stack > 1:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,13 @@ def test_wishes_that_cannot_be_met_are_one_line(wishes: Wishes, said: str, datas
         configure(wishes, dataset, gpu=False)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("arch", ["dcgan", "sagan"])
+def test_stacked_digits_are_neither_asked_for_by_class_nor_mirrored(arch: str, dataset: Dataset) -> None:
+    stacked = replace(dataset, facts={**dataset.facts, "stack": {"channels": 3}})
+    config, _ = configure(Wishes(arch=arch), stacked, gpu=False)
+    assert (config.network.classes, config.data.mirror) == (0, False)
+    assert configure(Wishes(arch=arch), dataset, gpu=False)[0].network.classes == 6
+    asked, _ = configure(Wishes(arch=arch, conditional=True), stacked, gpu=False)
+    assert asked.network.classes == 6

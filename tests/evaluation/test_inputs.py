@@ -126,7 +126,7 @@ def test_runs_are_not_folders_of_pictures(tmp_path: Path, folder_of: FolderOf) -
 
 def test_conditional_generator_draws_classes_as_the_reals_have_them(dataset: Path) -> None:
     class Painter:
-        images, ema, classes = 0, True, tuple("abcd")
+        images, ema, standing, classes = 0, True, False, tuple("abcd")
 
         def latents(self, seeds: list[int], truncation: float | None = None) -> object:
             return seeds
