@@ -1,21 +1,26 @@
 """Training speed of our DCGAN against the DCGAN of PyTorch's examples, in one interleaved run.
 
-    python benchmarks/dcgan_speed.py [--rounds 7] [--steps 3] [--threads 2] [--batch 64] [--precision fp32 bf16]
+    python benchmarks/dcgan_speed.py [--data DATASET …] [--rounds 7] [--steps 3] [--threads 2] [--batch 64]
 
 The peer is the example's networks, losses and step, written out below (widths 64, latent 100, Adam 2e-4); at 28x28 its
 first and last layers get the 7x7 kernel that the size needs. Ours is the engine's whole step at the same widths, batch
 and objective: loading and scaling pictures, both updates, and the averaging of weights that the peer does not have.
-Both get random pictures. Each round times some steps of each, one after the other; the medians are compared.
+Both get the pictures of a dataset folder that has the size (for the peer they lie in memory as floats already), else
+random ones. Each round times some steps of each, one after the other; the medians are compared.
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganforge.data.dataset import Dataset
+from ganforge.data.stream import Stream
 from ganforge.networks import build_discriminator, build_generator, parameters
 from ganforge.presets import default_for
 from ganforge.schedule import Schedule
@@ -30,6 +35,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", nargs="+", default=[])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -45,8 +51,13 @@ def main() -> None:
 
 def compare(size: int, options: argparse.Namespace) -> None:
     base, channels = SIZES[size]
-    steps = {"peer": peer_step(size, base[0], channels, options.batch)}
-    steps |= {f"ours {name}": our_step(size, base, channels, options.batch, name) for name in options.precision}
+    dataset = next((found for found in map(Dataset.open, options.data) if size in found.resolutions), None)
+    if dataset is not None:
+        channels = dataset.channels
+        print(f"{size}x{size}x{channels}: {dataset.count} pictures of {dataset.path}")
+    steps = {"peer": peer_step(size, base[0], channels, options.batch, dataset)}
+    for name in options.precision:
+        steps[f"ours {name}"] = our_step(size, base, channels, options.batch, name, dataset)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()
@@ -64,7 +75,9 @@ def compare(size: int, options: argparse.Namespace) -> None:
         print(f"{size}x{size} {name:10} {options.batch / middle:8.1f} images/s, ratio {peer / middle:.2f}")
 
 
-def our_step(size: int, base: tuple[int, int], channels: int, batch: int, precision: str) -> Callable[[], object]:
+def our_step(
+    size: int, base: tuple[int, int], channels: int, batch: int, precision: str, dataset: Dataset | None
+) -> Callable[[], object]:
     config = default_for("dcgan", base=base, resolution=size, channels=channels, classes=0, count=60000, gpu=False)
     config = config.changed(
         {
@@ -78,15 +91,16 @@ def our_step(size: int, base: tuple[int, int], channels: int, batch: int, precis
             "precision": precision,
         }
     )
-    state, pictures, world = TrainState.create(config, DEVICE), NoisePictures(config), World()
+    state, world = TrainState.create(config, DEVICE), World()
+    pictures = NoisePictures(config) if dataset is None else Stream(dataset, 0, mirror=False)
     schedule = Schedule.resolve(config.phases, dataset_size=60000)
-    if size == 64:
+    if size == 64 and channels == 3:
         assert parameters(build_generator(config.network)) == 3_576_704
         assert parameters(build_discriminator(config.network)) == 2_765_568
     return lambda: train_step(state, pictures, schedule.at(state.images), world)
 
 
-def peer_step(size: int, base: int, channels: int, batch: int) -> Callable[[], object]:
+def peer_step(size: int, base: int, channels: int, batch: int, dataset: Dataset | None) -> Callable[[], object]:
     """The example's training step: D on reals and on fakes, backward each, one Adam step; then G on the same fakes."""
     doublings = (size // base).bit_length() - 1
     widths = [64 << level for level in range(doublings)]
@@ -94,11 +108,14 @@ def peer_step(size: int, base: int, channels: int, batch: int) -> Callable[[], o
     discriminator = peer_discriminator(widths, base, channels).to(DEVICE).apply(peer_weights)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    criterion, data = nn.BCELoss(), torch.rand(batch, channels, size, size) * 2 - 1
+    criterion, whole = nn.BCELoss(), torch.rand(batch, channels, size, size) * 2 - 1
+    if dataset is not None:
+        whole = torch.from_numpy(np.array(dataset.level(size))).float().div_(127.5).sub_(1)
+    batches = itertools.cycle(whole.split(batch)[: len(whole) // batch])
 
     def step() -> tuple[float, ...]:
         discriminator.zero_grad()
-        real = data.to(DEVICE)
+        real = next(batches).to(DEVICE)
         label = torch.full((batch,), 1.0, device=DEVICE)
         output = discriminator(real).view(-1)
         loss_real = criterion(output, label)
