@@ -14,11 +14,11 @@ from ganforge.data.stream import to_tensor
 from ganforge.observers.base import Session
 
 SIDE = 16  # pixels: what pictures are compared at, so that noise in fine detail is no diversity
-MANY = 64  # pictures a look, at least; without classes just as many
+MANY = 40  # pictures a look, at least; without classes just as many
 MOST_OF_A_CLASS, FEW_OF_A_CLASS = 8, 4
-SHARE = 0.15  # of a tick's images is looked at, at most: drawing one costs about a tenth of training on one
+SHARE = 0.12  # of a tick's images is looked at, at most: drawing one costs about a tenth of training on one
 SAME = 0.1  # two pictures nearer than this share of the reals' mean distance count as one
-FELL, FELL_AT_ONCE, DIVERSE = 0.35, 0.2, 0.3  # of the best so far, seen twice or once; of the reals' own
+FELL, FELL_AT_ONCE, DIVERSE = 0.3, 0.15, 0.3  # of the best so far, seen twice or once; of the reals' own
 TWINS, FEW_TWINS = 0.3, 0.03  # share of pairs of pictures that are nearly one picture
 LATE, NEVER = 100_000, 0.1  # images after which a run that never became this diverse is told
 ALL = "all"
@@ -125,6 +125,10 @@ class Fall:
         """The best so far: overall, and by class."""
         return {name: round(series["best"], 4) for name, series in self.memory.items() if name != "twins"}
 
+    def suspects(self) -> bool:
+        """Whether anything was low when last looked at, told or not."""
+        return any(series["low"] for name, series in self.memory.items() if name != "twins")
+
     def after(self, seen: Diversity, images: int) -> str | None:
         """Take in a measurement; says what fell, or None."""
         found = [self._fallen(ALL, seen.overall)]
@@ -141,7 +145,8 @@ class Fall:
         series["low"] = best >= DIVERSE and share <= FELL * best
         series["past"] = [*series["past"], share][-3:]
         if len(series["past"]) == 3:
-            series["best"] = max(best, statistics.median(series["past"]))
+            # More diverse than the real ones is no better: early pictures are often, and calm down.
+            series["best"] = min(max(best, statistics.median(series["past"])), 1.0)
         if not series["low"] or not (was_low or share < FELL_AT_ONCE * best):
             return None
         return f"{self._whose(name)} have become alike: {share:.0%} of the real ones' differences, {best:.0%} before"

@@ -25,10 +25,19 @@ def picture(session: Session, path: Path) -> None:
     latents = torch.randn(32, network.latent, generator=torch.Generator().manual_seed(0)).to(state.device)
     labels = torch.arange(32, device=state.device) % network.classes if network.classes else None
     state.generator.eval()
-    pictures = to_uint8(state.generator(latents, labels))
-    state.generator.train()
+    try:
+        pictures = to_uint8(state.generator(latents, labels))
+    finally:
+        state.generator.train()
     path.parent.mkdir(exist_ok=True)
     save_picture(grid(pictures, columns=8), path)
+
+
+def grid_before(folder: Path, images: int) -> list[str]:
+    """A run's newest sample grid of at most so many images, as a path within the run; none before the first."""
+    grids = sorted((folder / "samples").glob("grid-*.png"))
+    before = [path for path in grids if int(path.stem.rsplit("-", 1)[1]) <= images]
+    return [str(path.relative_to(folder)) for path in before[-1:]]
 
 
 class Incidents(Observer):

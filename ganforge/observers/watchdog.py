@@ -4,18 +4,20 @@ What is done about it (warn, roll back, stop) is up to whoever runs the loop, wh
 """
 
 import statistics
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganforge.errors import ConfigError, unknown
 from ganforge.networks.spectral import singular_values
 from ganforge.observers.base import Observer, Session, passed
 from ganforge.observers.diversity import Fall, Prober
-from ganforge.observers.incidents import picture, record
+from ganforge.observers.incidents import grid_before, picture, record
 from ganforge.training.loop import StepReport, figures
 
 Action = Literal["warn", "rollback", "stop"]
@@ -24,9 +26,10 @@ READ_EVERY = 32  # steps between two looks at the flag where a look waits for th
 WINDOW, ENOUGH, SIGMAS = 400, 100, 25.0  # of the D loss's running scale: steps, at least, and robust deviations
 RECENT, LASTING = 5, 25  # steps whose median has jumped: told; for so many, something is done about it
 SATURATED, SATURATED_TICKS = 0.995, 40  # both accuracies at least; a fifth of a run
-LOOK_EVERY = 320  # images, at least, between two looks at the pictures: about 2% of the time
+LOOK_EVERY = 320  # images, at least, between two looks at the pictures: under 1% of the time
 JUMP = 3.0  # of a layer's largest singular value, over its running median
 AGAIN = 20  # ticks without it, after which the same thing is told again
+LAG = 3  # ticks: what is noticed now may have begun so long before
 
 
 def find_action(name: str, option: str) -> Action:
@@ -51,10 +54,10 @@ class Trouble:
 class Watchdog(Observer):
     """Sets `trouble` when the run should be rolled back or stopped; what is only to be told is told and recorded.
 
-    `on_trouble` is for NaNs and for a loss that jumps and stays there, `on_collapse` for a generator whose pictures
-    become alike. A saturated discriminator is never a reason for a rollback, since it would come back: it is told, or
-    with `stop` ends the run. What it remembers is a part of the state, so that a resumed run is watched as one that was
-    not stopped.
+    `on_trouble` is for NaNs and for a loss that jumps and stays there or takes the pictures with it, `on_collapse` for
+    a generator whose pictures become alike. A saturated discriminator is never a reason for a rollback, since it would
+    come back: it is told, or with `stop` ends the run. What it remembers is a part of the state, so that a resumed run
+    is watched as one that was not stopped.
     """
 
     def __init__(
@@ -64,7 +67,8 @@ class Watchdog(Observer):
         self.on_trouble, self.on_collapse = on_trouble, on_collapse
         self.on_doubt: Action = "stop" if on_trouble == "stop" else "warn"
         self.trouble: Trouble | None = None
-        self.healthy = session.state.images
+        self.sound = deque([session.state.images], maxlen=LAG)  # the last ticks at which nothing was noticed
+        self.noticed = -1
         self.broken = torch.zeros((), dtype=torch.bool, device=session.state.device)
         self.unread: list[Tensor] = []
         self.prober = Prober(session)
@@ -98,51 +102,44 @@ class Watchdog(Observer):
             self._saturation(report)
         if looking and self.trouble is None:
             self._collapse(report, report.images // every)
-        if ticked and self.trouble is None:
-            self.healthy = report.images
+        if ticked and report.images - self.noticed > self.session.tick and not self.fall.suspects():
+            self.sound.append(report.images)
 
     def _notice(self, report: StepReport, kind: str, what: str, action: Action, **evidence: object) -> None:
         shown = {name: _plain(value) for name, value in figures(self.session.state.figures).items()}
         step = {name: _plain(value) for name, value in figures(report.metrics).items()}
         more = {"step": report.step, "figures": shown, "step figures": step, **evidence}
+        self.noticed = report.images
+        # A NaN is seen at once; anything else may have begun before it could be told from chance.
+        healthy = self.sound[-1 if kind == "not finite" else 0]
         if action != "warn":
-            self.trouble = self.trouble or Trouble(kind, what, action, report.images, self.healthy, more)
+            self.trouble = self.trouble or Trouble(kind, what, action, report.images, healthy, more)
             return
         last = self.memory["told"].get(kind)
         self.memory["told"][kind] = report.images
         if last is None or report.images - last > AGAIN * self.session.tick:
-            grid = self.session.folder / "incidents" / f"{report.images:012d}-{kind.replace(' ', '-')}.png"
-            picture(self.session, grid)
-            record(
-                self.session.folder, kind, report.images, what, "told only", pictures=[f"incidents/{grid.name}"], **more
-            )
+            grid = Path("incidents") / f"{report.images:012d}-{kind.replace(' ', '-')}.png"
+            picture(self.session, self.session.folder / grid)
+            pictures = [*grid_before(self.session.folder, healthy), str(grid)]
+            record(self.session.folder, kind, report.images, what, "told only", pictures=pictures, **more)
             self.say(f"warning: {what} at {report.images / 1000:g} kimg")
 
     def _spike(self, report: StepReport, losses: list[float]) -> None:
         """Against the median of the steps before, in robust deviations (1.4826 times the median absolute one)."""
         self.memory["losses"] = kept = [*self.memory["losses"], *losses][-WINDOW:]
-        for recent, action in ((LASTING, self.on_trouble), (RECENT, self.on_doubt)):
-            if len(kept) < ENOUGH + recent:
-                continue
-            past, now = kept[:-recent], statistics.median(kept[-recent:])
-            middle = statistics.median(past)
-            scale = 1.4826 * statistics.median(abs(loss - middle) for loss in past) + 0.02 * (1 + abs(middle))
-            if abs(now - middle) > SIGMAS * scale:
-                what = f"the discriminator's loss jumped from about {middle:.3g} to {now:.3g}"
-                self._notice(report, "loss spike", what, action, median=middle, deviation=scale, recent=now)
-                return
+        if len(kept) < ENOUGH + RECENT or not (found := jump(kept, RECENT)):
+            return
+        lasting = len(kept) >= ENOUGH + LASTING and jump(kept, LASTING)
+        found, action = (lasting, self.on_trouble) if lasting else (found, self.on_doubt)
+        what = f"the discriminator's loss jumped from about {found['median']:.3g} to {found['recent']:.3g}"
+        self._notice(report, "loss spike", what, action, **found)
 
     def _weights(self, report: StepReport) -> None:
+        """Weights and the running statistics beside them: a NaN in an average is in no loss."""
         state = self.session.state
-        for role, network in (
-            ("generator", state.generator),
-            ("discriminator", state.discriminator),
-            ("average", state.ema),
-        ):
-            if network is None:
-                continue
-            sizes = torch.stack(torch._foreach_norm([weights.detach() for weights in network.parameters()]))
-            if not bool(sizes.isfinite().all()):
+        networks = {"generator": state.generator, "discriminator": state.discriminator, "average": state.ema}
+        for role, network in networks.items():
+            if network is not None and not finite(network):
                 self._notice(report, "not finite", f"NaN or infinity in the {role}'s weights", self.on_trouble)
 
     def _saturation(self, report: StepReport) -> None:
@@ -164,7 +161,16 @@ class Watchdog(Observer):
             evidence: dict[str, object] = {"diversity": seen.figures(), "best before": before}
             if layers:
                 evidence["largest singular values"] = layers
-            self._notice(report, "collapse", what, self.on_collapse, **evidence)
+            action = self.on_collapse
+            if action == "warn" and "loss spike" in self._of_late(report):
+                # Each alone may pass; both together are a run that has come apart, as at an absurd learning rate.
+                what, action = f"the discriminator's loss jumped, and {what}", self.on_trouble
+            self._notice(report, "collapse", what, action, **evidence)
+
+    def _of_late(self, report: StepReport) -> set[str]:
+        """What has been noticed in the last ticks."""
+        since = report.images - AGAIN * self.session.tick
+        return {kind for kind, images in self.memory["told"].items() if images >= since}
 
     def _layers(self) -> dict[str, float]:
         """The largest singular value of each spectrally normalized layer."""
@@ -183,6 +189,23 @@ class Watchdog(Observer):
                 usual = statistics.median(past)
                 return f"the largest singular value of {name} jumped from about {usual:.3g} to {value:.3g}"
         return None
+
+
+def jump(losses: list[float], recent: int) -> dict[str, float] | None:
+    """How far the median of the last few losses is off that of those before, where that is far; else None."""
+    past, now = losses[:-recent], statistics.median(losses[-recent:])
+    middle = statistics.median(past)
+    least = 0.02 * (1 + abs(middle))  # of a robust deviation, so that a loss that stands still may move
+    if abs(now - middle) <= SIGMAS * least:  # as at nearly every step: no need of the deviation
+        return None
+    scale = 1.4826 * statistics.median(abs(loss - middle) for loss in past) + least
+    return {"median": middle, "deviation": scale, "recent": now} if abs(now - middle) > SIGMAS * scale else None
+
+
+def finite(network: nn.Module) -> bool:
+    """Whether a network's parameters and buffers are free of NaNs and infinities."""
+    held = [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
+    return bool(torch.stack(torch._foreach_norm([tensor.detach() for tensor in held])).isfinite().all())
 
 
 def _plain(value: float) -> float | str:
