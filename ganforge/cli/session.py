@@ -253,7 +253,7 @@ def one_writer(folder: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or folder
         raise TrainingError(
-            f"{where}: {error.strerror or error}; once that is mended, go on with: ganforge resume {folder}"
+            f"{where}: {error.strerror or error}; once that is mended, go on with: {resume_command(folder)}"
         ) from error
 
 
