@@ -129,15 +129,17 @@ class Fall:
         """Whether anything was low when last looked at, told or not."""
         return any(series["low"] for name, series in self.memory.items() if name != "twins")
 
-    def after(self, seen: Diversity, images: int) -> str | None:
-        """Take in a measurement; says what fell, or None."""
-        found = [self._fallen(ALL, seen.overall)]
-        found += [self._fallen(str(label), share) for label, share in seen.by_class.items()]
-        found.append(self._twins(seen.twins))
-        best = self.memory[ALL]["best"]
-        if images >= LATE and max(seen.overall, best) < NEVER:
-            found.append(f"the pictures have never become diverse: {seen.overall:.0%} of the real ones' differences")
-        return next((what for what in found if what), None)
+    def after(self, seen: Diversity, images: int) -> dict[str, str]:
+        """Take in a measurement; what fell, in a sentence by name: `ALL`, else each class that did."""
+        found = {str(label): self._fallen(str(label), share) for label, share in seen.by_class.items()}
+        fell, twins = self._fallen(ALL, seen.overall), self._twins(seen.twins)
+        whole = fell or twins or self._never(seen.overall, images)
+        return {ALL: whole} if whole else {name: what for name, what in found.items() if what}
+
+    def _never(self, share: float, images: int) -> str | None:
+        if images < LATE or max(share, self.memory[ALL]["best"]) >= NEVER:
+            return None
+        return f"the pictures have never become diverse: {share:.0%} of the real ones' differences"
 
     def _fallen(self, name: str, share: float) -> str | None:
         series = self.memory.setdefault(name, {"past": [], "best": 0.0, "low": False})

@@ -29,6 +29,7 @@ SATURATED, SATURATED_TICKS = 0.995, 40  # both accuracies at least; a fifth of a
 LOOK_EVERY = 320  # images, at least, between two looks at the pictures: under 1% of the time
 JUMP = 3.0  # of a layer's largest singular value, over its running median
 AGAIN = 20  # ticks without it, after which the same thing is told again
+SHOWN = 3  # classes in one sentence
 LAG = 3  # ticks: what is noticed now may have begun so long before
 
 
@@ -105,7 +106,16 @@ class Watchdog(Observer):
         if ticked and report.images - self.noticed > self.session.tick and not self.fall.suspects():
             self.sound.append(report.images)
 
-    def _notice(self, report: StepReport, kind: str, what: str, action: Action, **evidence: object) -> None:
+    def _notice(
+        self,
+        report: StepReport,
+        kind: str,
+        what: str,
+        action: Action,
+        parts: tuple[str, ...] = ("",),
+        **evidence: object,
+    ) -> None:
+        """Have something done about it, or tell it where it is new, or has come back, of any of its `parts`."""
         shown = {name: _plain(value) for name, value in figures(self.session.state.figures).items()}
         step = {name: _plain(value) for name, value in figures(report.metrics).items()}
         more = {"step": report.step, "figures": shown, "step figures": step, **evidence}
@@ -115,9 +125,9 @@ class Watchdog(Observer):
         if action != "warn":
             self.trouble = self.trouble or Trouble(kind, what, action, report.images, healthy, more)
             return
-        last = self.memory["told"].get(kind)
-        self.memory["told"][kind] = report.images
-        if last is None or report.images - last > AGAIN * self.session.tick:
+        told, keys, of_late = self.memory["told"], [f"{kind} {part}".strip() for part in parts], self._of_late(report)
+        told |= dict.fromkeys(keys, report.images)
+        if not of_late.issuperset(keys):
             grid = Path("incidents") / f"{report.images:012d}-{kind.replace(' ', '-')}.png"
             picture(self.session, self.session.folder / grid)
             pictures = [*grid_before(self.session.folder, healthy), str(grid)]
@@ -154,18 +164,18 @@ class Watchdog(Observer):
     def _collapse(self, report: StepReport, number: int) -> None:
         before, seen = self.fall.figures(), self.prober.measure(report.position.phase.resolution, number)
         layers = self._layers()
-        what = self.fall.after(seen, report.images) or self._jump(layers)
+        found = self.fall.after(seen, report.images) or self._jump(layers)
         for name, value in layers.items():
             self.memory["layers"][name] = [*self.memory["layers"].get(name, []), value][-10:]
-        if what:
+        if found:
             evidence: dict[str, object] = {"diversity": seen.figures(), "best before": before}
             if layers:
                 evidence["largest singular values"] = layers
-            action = self.on_collapse
+            what, action = "; ".join([*found.values()][:SHOWN]), self.on_collapse
             if action == "warn" and "loss spike" in self._of_late(report):
                 # Each alone may pass; both together are a run that has come apart, as at an absurd learning rate.
                 what, action = f"the discriminator's loss jumped, and {what}", self.on_trouble
-            self._notice(report, "collapse", what, action, **evidence)
+            self._notice(report, "collapse", what, action, tuple(found), **evidence)
 
     def _of_late(self, report: StepReport) -> set[str]:
         """What has been noticed in the last ticks."""
@@ -182,13 +192,13 @@ class Watchdog(Observer):
         }
         return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True)) if found else {}
 
-    def _jump(self, layers: dict[str, float]) -> str | None:
+    def _jump(self, layers: dict[str, float]) -> dict[str, str]:
         for name, value in layers.items():
             past = self.memory["layers"].get(name, [])
             if len(past) >= 5 and value > JUMP * statistics.median(past) + 1:
                 usual = statistics.median(past)
-                return f"the largest singular value of {name} jumped from about {usual:.3g} to {value:.3g}"
-        return None
+                return {name: f"the largest singular value of {name} jumped from about {usual:.3g} to {value:.3g}"}
+        return {}
 
 
 def jump(losses: list[float], recent: int) -> dict[str, float] | None:

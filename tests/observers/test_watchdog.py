@@ -17,7 +17,7 @@ from ganforge.errors import TrainingError
 from ganforge.observers import Checkpoints, Interval, Session, observe
 from ganforge.observers.diversity import Diversity, Fall, Prober
 from ganforge.observers.rollback import roll_back
-from ganforge.observers.watchdog import Trouble, Watchdog
+from ganforge.observers.watchdog import Trouble, Watchdog, finite
 from ganforge.schedule import Phase
 from ganforge.training.loop import StepReport, train
 from ganforge.training.state import TrainState
@@ -234,7 +234,7 @@ def test_a_resumed_run_is_watched_as_one_that_was_not_stopped(tmp_path: Path) ->
 
 def fallen(*seen: Diversity, images: int = 0, names: tuple[str, ...] = ()) -> list[str | None]:
     fall = Fall({}, names)
-    return [fall.after(one, images) for one in seen]
+    return ["; ".join(fall.after(one, images).values()) or None for one in seen]
 
 
 def test_diversity_that_falls_is_told_and_early_sameness_is_not() -> None:
@@ -245,6 +245,67 @@ def test_diversity_that_falls_is_told_and_early_sameness_is_not() -> None:
     assert alone == "class 5: its pictures have become alike: 2% of the real ones' differences, 80% before"
     assert "the pictures have become alike" in str(both)
     assert fallen(*rising, Diversity(0.8, {0: 0.0}, 0.0), names=("cat",))[-1] is not None
+
+
+def test_pictures_more_diverse_than_the_real_ones_may_calm_down() -> None:
+    assert fallen(*[Diversity(1.6, {}, 0.0)] * 4, *[Diversity(0.45, {}, 0.0)] * 4) == [None] * 8
+
+
+def test_every_class_that_falls_is_named() -> None:
+    found = fallen(*[Diversity(0.8, {2: 0.8, 7: 0.9}, 0.0)] * 3, Diversity(0.7, {2: 0.0, 7: 0.0}, 0.0))[-1]
+    assert found is not None
+    assert ("class 2: " in found, "class 7: " in found) == (True, True)
+
+
+def looking(watchdog: Watchdog, *seen: Diversity, first: int = 1) -> None:
+    """Looks at what is given, a tick apart."""
+    tick = watchdog.session.tick
+    for index, one in enumerate(seen, first):
+        watchdog.prober.measure = lambda *_, one=one: one  # type: ignore[method-assign]
+        watchdog._collapse(step(8 * index * tick, 0.0), index)
+
+
+def test_another_class_is_told_while_the_first_is_under_way(tmp_path: Path) -> None:
+    said: list[str] = []
+    watchdog = Watchdog(make_session(tmp_path), "rollback", "warn", said.append)
+    fine, one, two = (Diversity(0.8, {0: a, 1: b}, 0.0) for a, b in ((0.8, 0.8), (0.0, 0.8), (0.0, 0.0)))
+    looking(watchdog, *[fine] * 4, one, one, two, two)
+    assert [(line.count("class 0"), line.count("class 1")) for line in said] == [(1, 0), (1, 1)]
+
+
+def test_a_jump_that_takes_the_pictures_with_it_is_rolled_back(tmp_path: Path) -> None:
+    watchdog = never_looking(Watchdog(make_session(tmp_path), "rollback", "warn", lambda _: None))
+    for index in range(1, 300):
+        watchdog(step(8 * index, noise(index)))
+    for index in range(300, 306):
+        watchdog(step(8 * index, 500.0))
+    assert watchdog.trouble is None
+    watchdog.prober.measure = lambda *_: Diversity(0.0, {}, 1.0)  # type: ignore[method-assign]
+    watchdog._collapse(step(8 * 307, 0.0), 307)
+    assert watchdog.trouble is not None
+    assert watchdog.trouble.action == "rollback"
+    assert watchdog.trouble.healthy <= 8 * 299
+
+
+def test_a_warning_of_collapse_has_pictures_and_figures_of_before_and_now(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    (tmp_path / "samples").mkdir()
+    for images in (0, 10**6):
+        (tmp_path / "samples" / f"grid-{images:012d}.png").touch()
+    looking(
+        Watchdog(session, "rollback", "warn", lambda _: None), *[Diversity(0.8, {}, 0.0)] * 4, Diversity(0.0, {}, 1.0)
+    )
+    (incident,) = [json.loads(line) for line in (tmp_path / "incidents.jsonl").read_text().splitlines()]
+    assert incident["pictures"][0] == "samples/grid-000000000000.png"
+    assert (tmp_path / incident["pictures"][1]).stat().st_size > 0
+    assert (incident["diversity"]["overall"], incident["best before"]["all"]) == (0.0, 0.8)
+
+
+def test_a_nan_in_a_running_statistic_is_noticed(tmp_path: Path) -> None:
+    network = torch.nn.BatchNorm2d(3)
+    assert finite(network)
+    network.running_var[1] = torch.inf  # type: ignore[index]
+    assert not finite(network)
 
 
 def test_a_class_that_is_looked_at_by_turns_is_missed_by_none() -> None:
