@@ -82,8 +82,8 @@ class Watchdog(Observer):
         return self.trouble is None
 
     def __call__(self, report: StepReport) -> None:
-        stacked = torch.stack([value.detach() for value in report.metrics.values()])
-        self.broken = self.broken | ~stacked.isfinite().all()
+        # A NaN or an infinity anywhere makes the sum one.
+        self.broken = self.broken | ~torch.stack([value.detach() for value in report.metrics.values()]).sum().isfinite()
         self.unread.append(report.metrics["loss/d"].detach())
         every = max(self.session.tick, LOOK_EVERY)
         ticked, looking = passed(report, self.session.tick), passed(report, every)
@@ -142,7 +142,7 @@ class Watchdog(Observer):
         lasting = len(kept) >= ENOUGH + LASTING and jump(kept, LASTING)
         found, action = (lasting, self.on_trouble) if lasting else (found, self.on_doubt)
         what = f"the discriminator's loss jumped from about {found['median']:.3g} to {found['recent']:.3g}"
-        self._notice(report, "loss spike", what, action, **found)
+        self._notice(report, "loss spike", what, action, loss=found)
 
     def _weights(self, report: StepReport) -> None:
         """Weights and the running statistics beside them: a NaN in an average is in no loss."""
