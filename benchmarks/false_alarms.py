@@ -191,13 +191,13 @@ class Absurd:
     """From `start` images on all learning rates are a thousand times the schedule's, until the run is rolled back."""
 
     def __init__(self, start: int) -> None:
-        self.start, self.times = start, 1.0
+        self.start, self.begun = start, False
 
     def __call__(self, of: Any, report: Any) -> None:
-        if self.times == 1 and report.images >= self.start and not of.state.salt:
-            usual = state._set_rate
-            state._set_rate = lambda optimizer, rate: usual(optimizer, rate * self.times)
-        self.times = 1000.0 if report.images >= self.start and not of.state.salt else 1.0
+        if self.begun or report.images < self.start:
+            return
+        self.begun, usual = True, state._set_rate
+        state._set_rate = lambda optimizer, rate: usual(optimizer, rate * (1 if of.state.salt else 1000))
 
 
 class Spoilt:
@@ -230,6 +230,8 @@ def planted(words: argparse.Namespace) -> int:
     ]
     print(f"planted at {start} images, a tick is {tick}", flush=True)
     for number, (name, arch, plant) in enumerate(plants):
+        if words.only not in name:
+            continue
         folder = words.out / f"planted-{number}-{arch}"
         code, _ = run(typed(words, arch, 0, folder), folder, plant)
         incidents = read_lines(folder / "incidents.jsonl")
@@ -255,6 +257,7 @@ if __name__ == "__main__":
     parser.add_argument("--kimg", type=float, default=8)
     parser.add_argument("--at", type=float, default=0.4, help="the share of the run after which a trouble is planted")
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--only", default="", help="plant only those whose name has this in it")
     words = parser.parse_args()
     words.half = Dataset.open(words.data).resolutions[-2]
     words.out.mkdir(parents=True, exist_ok=True)

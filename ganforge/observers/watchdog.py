@@ -55,10 +55,10 @@ class Trouble:
 class Watchdog(Observer):
     """Sets `trouble` when the run should be rolled back or stopped; what is only to be told is told and recorded.
 
-    `on_trouble` is for NaNs and for a loss that jumps and stays there or takes the pictures with it, `on_collapse` for
-    a generator whose pictures become alike. A saturated discriminator is never a reason for a rollback, since it would
-    come back: it is told, or with `stop` ends the run. What it remembers is a part of the state, so that a resumed run
-    is watched as one that was not stopped.
+    `on_trouble` is for NaNs, for a loss that jumps and stays there, and for a loss or a layer's largest singular value
+    that jumps while the pictures become alike; `on_collapse` for pictures that become alike without. A saturated
+    discriminator is never a reason for a rollback, since it would come back: it is told, or with `stop` ends the run.
+    What it remembers is a part of the state, so that a resumed run is watched as one that was not stopped.
     """
 
     def __init__(
@@ -164,7 +164,8 @@ class Watchdog(Observer):
     def _collapse(self, report: StepReport, number: int) -> None:
         before, seen = self.fall.figures(), self.prober.measure(report.position.phase.resolution, number)
         layers = self._layers()
-        found = self.fall.after(seen, report.images) or self._jump(layers)
+        fell, jumped = self.fall.after(seen, report.images), self._jump(layers)
+        found = {**fell, **jumped}
         for name, value in layers.items():
             self.memory["layers"][name] = [*self.memory["layers"].get(name, []), value][-10:]
         if found:
@@ -172,9 +173,11 @@ class Watchdog(Observer):
             if layers:
                 evidence["largest singular values"] = layers
             what, action = "; ".join([*found.values()][:SHOWN]), self.on_collapse
-            if action == "warn" and "loss spike" in self._of_late(report):
-                # Each alone may pass; both together are a run that has come apart, as at an absurd learning rate.
-                what, action = f"the discriminator's loss jumped, and {what}", self.on_trouble
+            spiked = "loss spike" in self._of_late(report)
+            if action == "warn" and fell and (spiked or jumped):
+                # Each alone may pass; two together are a run that has come apart, as at an absurd learning rate.
+                what = f"the discriminator's loss jumped, and {what}" if spiked else what
+                action = self.on_trouble
             self._notice(report, "collapse", what, action, tuple(found), **evidence)
 
     def _of_late(self, report: StepReport) -> set[str]:

@@ -287,6 +287,20 @@ def test_a_jump_that_takes_the_pictures_with_it_is_rolled_back(tmp_path: Path) -
     assert watchdog.trouble.healthy <= 8 * 299
 
 
+@pytest.mark.parametrize(("diverse", "value", "action"), [(0.0, 60.0, "rollback"), (0.0, 2.0, None), (0.8, 60.0, None)])
+def test_a_layer_that_jumps_as_the_pictures_become_alike_is_rolled_back(
+    diverse: float, value: float, action: str | None, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    watchdog = Watchdog(make_session(tmp_path), "rollback", "warn", said.append)
+    watchdog._layers = lambda: {"g.dense": 2.0}  # type: ignore[method-assign]
+    looking(watchdog, *[Diversity(0.8, {}, 0.0)] * 6)
+    watchdog._layers = lambda: {"g.dense": value}  # type: ignore[method-assign]
+    looking(watchdog, Diversity(diverse, {}, 0.0), first=7)
+    assert (watchdog.trouble.action if watchdog.trouble else None) == action
+    assert len(said) == (action is None)
+
+
 def test_a_warning_of_collapse_has_pictures_and_figures_of_before_and_now(tmp_path: Path) -> None:
     session = make_session(tmp_path)
     (tmp_path / "samples").mkdir()
