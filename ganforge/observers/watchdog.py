@@ -72,16 +72,26 @@ class Watchdog(Observer):
         self.noticed = -1
         self.broken = torch.zeros((), dtype=torch.bool, device=session.state.device)
         self.unread: list[Tensor] = []
+        self.last: StepReport | None = None
         self.prober = Prober(session)
         fresh: dict[str, Any] = {"losses": [], "phase": -1, "saturated": 0, "told": {}, "layers": {}, "diversity": {}}
         self.memory = session.state.memory.setdefault("watchdog", fresh)
         self.fall = Fall(self.memory["diversity"], session.config.data.classes)
 
     def fine(self) -> bool:
-        """Whether what the state holds may be saved."""
+        """Whether what the state holds may be saved; what is to be remembered is in it then."""
+        if self.unread and self.last is not None and self.trouble is None and not bool(self.broken):
+            self._spike(self.last, self._read())
         return self.trouble is None
 
+    def _read(self) -> list[float]:
+        """The losses that the device still held back."""
+        read: list[float] = torch.stack(self.unread).tolist() if self.unread else []
+        self.unread = []
+        return read
+
     def __call__(self, report: StepReport) -> None:
+        self.last = report
         # A NaN or an infinity anywhere makes the sum one.
         self.broken = self.broken | ~torch.stack([value.detach() for value in report.metrics.values()]).sum().isfinite()
         self.unread.append(report.metrics["loss/d"].detach())
@@ -89,7 +99,7 @@ class Watchdog(Observer):
         ticked, looking = passed(report, self.session.tick), passed(report, every)
         if self.session.state.device.type != "cpu" and not (ticked or report.step % READ_EVERY == 0):
             return
-        unread, self.unread = torch.stack(self.unread).tolist(), []
+        unread = self._read()
         if report.position.index != self.memory["phase"]:
             self.memory |= {"phase": report.position.index, "losses": []}
         if bool(self.broken):
@@ -136,13 +146,14 @@ class Watchdog(Observer):
 
     def _spike(self, report: StepReport, losses: list[float]) -> None:
         """Against the median of the steps before, in robust deviations (1.4826 times the median absolute one)."""
-        self.memory["losses"] = kept = [*self.memory["losses"], *losses][-WINDOW:]
-        if len(kept) < ENOUGH + RECENT or not (found := jump(kept, RECENT)):
-            return
-        lasting = len(kept) >= ENOUGH + LASTING and jump(kept, LASTING)
-        found, action = (lasting, self.on_trouble) if lasting else (found, self.on_doubt)
-        what = f"the discriminator's loss jumped from about {found['median']:.3g} to {found['recent']:.3g}"
-        self._notice(report, "loss spike", what, action, loss=found)
+        for loss in losses:
+            self.memory["losses"] = kept = [*self.memory["losses"], loss][-WINDOW:]
+            if len(kept) < ENOUGH + RECENT or not (found := jump(kept, RECENT)):
+                continue
+            lasting = len(kept) >= ENOUGH + LASTING and jump(kept, LASTING)
+            found, action = (lasting, self.on_trouble) if lasting else (found, self.on_doubt)
+            what = f"the discriminator's loss jumped from about {found['median']:.3g} to {found['recent']:.3g}"
+            self._notice(report, "loss spike", what, action, loss=found)
 
     def _weights(self, report: StepReport) -> None:
         """Weights and the running statistics beside them: a NaN in an average is in no loss."""

@@ -209,6 +209,17 @@ def test_a_jump_is_told_and_rolled_back_when_it_lasts(tmp_path: Path) -> None:
     assert watchdog.trouble.action == "rollback"
 
 
+def test_what_a_device_held_back_is_remembered_before_a_checkpoint_and_no_jump_in_it_is_missed(tmp_path: Path) -> None:
+    watchdog = never_looking(Watchdog(make_session(tmp_path), "stop", "warn"))
+    for index in range(1, 300):
+        watchdog(step(8 * index, noise(index)))
+    watchdog.unread = [torch.tensor(loss) for loss in (*[500.0] * 6, *[0.0] * 20)]  # as read once in 32 steps
+    assert not watchdog.fine()
+    assert watchdog.memory["losses"][-21:] == [500.0, *[0.0] * 20]
+    assert watchdog.trouble is not None
+    assert watchdog.trouble.kind == "loss spike"
+
+
 def test_what_ended_and_came_back_is_told_again(tmp_path: Path) -> None:
     said: list[str] = []
     watchdog = never_looking(Watchdog(make_session(tmp_path), "warn", "warn", said.append))
