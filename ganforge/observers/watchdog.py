@@ -26,7 +26,8 @@ READ_EVERY = 32  # steps between two looks at the flag where a look waits for th
 WINDOW, ENOUGH, SIGMAS = 400, 100, 25.0  # of the D loss's running scale: steps, at least, and robust deviations
 RECENT, LASTING = 5, 25  # steps whose median has jumped: told; for so many, something is done about it
 SATURATED, SATURATED_TICKS = 0.995, 40  # both accuracies at least; a fifth of a run
-LOOK_EVERY = 320  # images, at least, between two looks at the pictures: under 1% of the time
+# Images, at least, between two looks: at most two ticks of a run of 32 kimg, and under 1% of the time to draw.
+LOOK_EVERY = 320
 JUMP = 3.0  # of a layer's largest singular value, over its running median
 AGAIN = 20  # ticks without it, after which the same thing is told again
 SHOWN = 3  # classes in one sentence
@@ -97,7 +98,7 @@ class Watchdog(Observer):
         self.unread.append(report.metrics["loss/d"].detach())
         every = max(self.session.tick, LOOK_EVERY)
         ticked, looking = passed(report, self.session.tick), passed(report, every)
-        if self.session.state.device.type != "cpu" and not (ticked or report.step % READ_EVERY == 0):
+        if self.session.state.device.type != "cpu" and not (ticked or looking or report.step % READ_EVERY == 0):
             return
         unread = self._read()
         if report.position.index != self.memory["phase"]:
