@@ -22,7 +22,9 @@ def resume(
     ] = None,
     checkpoint_every: Annotated[str, typer.Option(help="A time or images: 10min, 5kimg.")] = "10min",
     keep: Annotated[int, typer.Option(help="Newest checkpoints kept, beside each phase's last.")] = 3,
-    on_trouble: Annotated[str, typer.Option(help="At NaNs: warn, rollback (at most 3 times) or stop.")] = "rollback",
+    on_trouble: Annotated[
+        str, typer.Option(help="At NaNs and divergence: warn, rollback (at most 3 times) or stop.")
+    ] = "rollback",
     on_collapse: Annotated[str, typer.Option(help="When the pictures become alike: warn, rollback or stop.")] = "warn",
     score_every: Annotated[
         str | None, typer.Option(help="Score the generator as it trains, as 20kimg; the best is kept apart.")
