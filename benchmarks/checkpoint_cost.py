@@ -62,7 +62,7 @@ def pair() -> tuple[TrainState, Schedule]:
         for group in optimizer.param_groups:
             for weights in group["params"]:
                 if weights not in optimizer.state:
-                    moments = {"exp_avg": torch.zeros_like(weights), "exp_avg_sq": torch.zeros_like(weights)}
+                    moments = {name: torch.full_like(weights, 1e-8) for name in ("exp_avg", "exp_avg_sq")}
                     optimizer.state[weights] = {"step": torch.tensor(1.0), **moments}
     return state, schedule
 
