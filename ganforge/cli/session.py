@@ -239,6 +239,11 @@ def restored(config: RunConfig, run: Path, device: torch.device) -> TrainState:
         say(f"passed over: {line}")
     state.restore(content)
     say(f"from {path}: {state.images / 1000:g} kimg shown")
+    now = state.made_with
+    before = content.get("made_with", now)
+    if changed := [name for name in now if before.get(name) != now[name]]:
+        was, is_now = (" and ".join(made.get(name, "?") for name in changed) for made in (before, now))
+        say(f"made with {was}, goes on with {is_now}: equal to the run that was not stopped to rounding only")
     return state
 
 

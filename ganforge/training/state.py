@@ -148,6 +148,17 @@ class TrainState:
             "micro_batch": self.micro_batch,
             "figures": dict(self.figures),
             "memory": self.memory,
+            "made_with": self.made_with,
+        }
+
+    @property
+    def made_with(self) -> dict[str, str]:
+        """What the last bit of every figure depends on beside the run: torch, the device and, on a CPU, its threads."""
+        threads = torch.get_num_threads()
+        cpu = f"CPU ({threads} thread{'s'[: threads > 1]})"
+        return {
+            "torch": f"torch {torch.__version__}",
+            "device": cpu if self.device.type == "cpu" else self.device.type.upper(),
         }
 
     def restore(self, content: dict[str, Any]) -> None:

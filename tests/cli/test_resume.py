@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ganforge import checkpoint
 from ganforge.cli import session
@@ -72,8 +73,10 @@ def test_a_closed_terminal_saves_the_run(place: Path, monkeypatch: pytest.Monkey
 def test_a_second_ctrl_c_leaves_at_once_and_damages_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"""
 import os, signal, sys, time
+import torch
 from ganforge.cli import main, session
 from ganforge.training.loop import train
+torch.set_num_threads(1)  # as in the tests: another number adds in another order
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def impatient(*arguments):
@@ -112,6 +115,17 @@ def test_the_same_command_starts_a_run_goes_on_with_it_and_does_no_more_at_its_e
     assert same(place / "run", place / "whole")
     assert typed(monkeypatch, *TRAIN[:-2], "--auto-resume") == 2
     assert "--out FOLDER" in capsys.readouterr().err
+
+
+def test_another_number_of_threads_is_said_for_it_adds_in_another_order(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *TRAIN) == 0
+    assert typed(monkeypatch, "resume", "run", "--kimg", "0.12") == 0
+    assert "rounding" not in capsys.readouterr().err
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert typed(monkeypatch, "resume", "run", "--kimg", "0.16") == 0
+    assert "made with CPU (1 thread), goes on with CPU (3 threads): equal" in capsys.readouterr().err
 
 
 def test_pictures_that_changed_are_refused_until_they_are_accepted(
