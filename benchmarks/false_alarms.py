@@ -1,7 +1,7 @@
 """How often the watchdog barks at healthy runs, and how soon at planted troubles: real training on real pictures.
 
     python benchmarks/false_alarms.py --data datasets/fashion --seeds 10 --out /tmp/alarms
-    python benchmarks/false_alarms.py --data datasets/fashion --planted --out /tmp/alarms
+    python benchmarks/false_alarms.py --data datasets/fashion --planted --kimg 32 --out /tmp/alarms
 
 Healthy: PGGAN, SAGAN and DCGAN, a seed a run, each `ganforge train` with the watchdog as it is by default; every
 incident is an alarm. Beside them stands how near the run came to one: the least that a look's diversity was of the

@@ -1,4 +1,9 @@
-"""How different a network's pictures are from one another, against how different the real ones are."""
+"""How different a network's pictures are from one another, against how different the real ones are.
+
+They are compared in the features of a small network with random weights (as in Naeem et al. 2020, arXiv 2002.09797,
+whose embedding is one for pictures far from ImageNet's). There one picture moved about, lighter and darker, is nearly
+one picture, and noise, as a diverged generator draws, has nearly no diversity: in pixels both are different pictures.
+"""
 
 import statistics
 from collections.abc import Mapping
@@ -13,12 +18,14 @@ from torch.nn import functional as F
 from ganforge.data.stream import to_tensor
 from ganforge.observers.base import Session
 
-SIDE = 16  # pixels: what pictures are compared at, so that noise in fine detail is no diversity
+SIDE = 32  # pixels of the shorter side, about: what pictures are compared at
+WIDTHS = (16, 32, 64)  # channels of the features' levels, each of half the size
 MANY = 40  # pictures a look, at least; without classes just as many
 MOST_OF_A_CLASS, FEW_OF_A_CLASS = 8, 4
 SHARE = 0.12  # of a tick's images is looked at, at most: drawing one costs about a tenth of training on one
 SAME = 0.1  # two pictures nearer than this share of the reals' mean distance count as one
-FELL, FELL_AT_ONCE, DIVERSE = 0.3, 0.15, 0.3  # of the best so far, seen twice or once; of the reals' own
+FELL, CLASS_FELL = 0.3, 0.1  # of the best so far, seen twice, or half of it once; four of a class are alike by chance
+DIVERSE = 0.3  # of the reals' own: what less than this falls from is no height
 TWINS, FEW_TWINS = 0.3, 0.03  # share of pairs of pictures that are nearly one picture
 LATE, NEVER = 100_000, 0.1  # images after which a run that never became this diverse is told
 ALL = "all"
@@ -41,10 +48,28 @@ class Diversity:
         }
 
 
-def small(pictures: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) in [-1, 1] as rows (N, features), at most about `SIDE` pixels a side."""
-    factor = max(min(pictures.shape[2:]) // SIDE, 1)
-    return F.avg_pool2d(pictures.float(), factor).flatten(1)
+class Features:
+    """Mean and deviation of each channel of three random convolutions: what a picture has, not where, nor its tint."""
+
+    def __init__(self, channels: int, device: torch.device) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.weights = [
+            (torch.randn(width, before, 3, 3, generator=generator) / (9 * before) ** 0.5).to(device)
+            for before, width in zip((channels, *WIDTHS), WIDTHS, strict=False)
+        ]
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [-1, 1] as rows (N, features)."""
+        side = min(pictures.shape[2:])
+        level = F.avg_pool2d(pictures.float().clamp(-1, 1), max(side // SIDE, 1))
+        level = F.interpolate(level, scale_factor=float(max(SIDE // side, 1)))
+        level = level - level.mean((2, 3), keepdim=True)
+        rows = []
+        for weight in self.weights:
+            level = F.leaky_relu(F.conv2d(F.pad(level, (1, 1, 1, 1), mode="replicate"), weight), 0.2)
+            level = F.avg_pool2d(level, 2)
+            rows += [level.mean((2, 3)), level.std((2, 3), correction=0)]
+        return torch.cat(rows, dim=1)
 
 
 def distances(rows: Tensor) -> Tensor:
@@ -62,6 +87,7 @@ class Prober:
         self.few = max(min(MANY // self.classes, MOST_OF_A_CLASS), FEW_OF_A_CLASS) if self.classes else MANY
         budget = max(MANY, round(session.tick * SHARE))
         self.at_once = min(self.classes, max(budget // self.few, 1))
+        self.features = Features(session.config.network.channels, session.state.device)
         self.reals: dict[tuple[int, int], Tensor] = {}
 
     def turn(self, number: int) -> list[int]:
@@ -94,12 +120,14 @@ class Prober:
         state.generator.eval()
         try:
             pieces = [
-                small(state.generator(latents[at : at + MANY], None if chosen is None else chosen[at : at + MANY]))
+                self.features(
+                    state.generator(latents[at : at + MANY], None if chosen is None else chosen[at : at + MANY])
+                )
                 for at in range(0, len(latents), MANY)
             ]
         finally:
             state.generator.train()
-        return torch.cat(pieces).clamp(-1, 1)
+        return torch.cat(pieces)
 
     def _real(self, resolution: int, label: int) -> Tensor:
         """As many real pictures of a class, as rows; of any class where it has not two."""
@@ -111,7 +139,7 @@ class Prober:
                 indices = mine if len(mine) > 1 else indices
             indices = indices[np.linspace(0, len(indices) - 1, self.few).astype(np.int64)]
             pictures = np.ascontiguousarray(dataset.level(resolution)[indices])
-            self.reals[resolution, label] = small(to_tensor(pictures, self.session.state.device))
+            self.reals[resolution, label] = self.features(to_tensor(pictures, self.session.state.device))
         return self.reals[resolution, label]
 
 
@@ -144,12 +172,13 @@ class Fall:
     def _fallen(self, name: str, share: float) -> str | None:
         series = self.memory.setdefault(name, {"past": [], "best": 0.0, "low": False})
         best, was_low = series["best"], series["low"]
-        series["low"] = best >= DIVERSE and share <= FELL * best
+        limit = (FELL if name == ALL else CLASS_FELL) * best
+        series["low"] = best >= DIVERSE and share <= limit
         series["past"] = [*series["past"], share][-3:]
         if len(series["past"]) == 3:
             # More diverse than the real ones is no better: early pictures are often, and calm down.
             series["best"] = min(max(best, statistics.median(series["past"])), 1.0)
-        if not series["low"] or not (was_low or share < FELL_AT_ONCE * best):
+        if not series["low"] or not (was_low or share < limit / 2):
             return None
         return f"{self._whose(name)} have become alike: {share:.0%} of the real ones' differences, {best:.0%} before"
 

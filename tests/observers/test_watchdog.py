@@ -13,9 +13,10 @@ import torch
 from ganforge import checkpoint
 from ganforge.cli.session import recover
 from ganforge.config import EMAConfig
+from ganforge.data.demo import render_face
 from ganforge.errors import TrainingError
 from ganforge.observers import Checkpoints, Interval, Session, observe
-from ganforge.observers.diversity import Diversity, Fall, Prober
+from ganforge.observers.diversity import CLASS_FELL, FELL, WIDTHS, Diversity, Fall, Features, Prober, distances
 from ganforge.observers.rollback import roll_back
 from ganforge.observers.watchdog import Trouble, Watchdog, finite
 from ganforge.schedule import Phase
@@ -258,6 +259,17 @@ def test_diversity_that_falls_is_told_and_early_sameness_is_not() -> None:
     assert fallen(*rising, Diversity(0.8, {0: 0.0}, 0.0), names=("cat",))[-1] is not None
 
 
+@pytest.mark.parametrize(
+    ("seen", "told"), [((0.4, 0.4), 0), ((0.2, 0.8), 0), ((0.2, 0.2), 1), ((0.1, 0.8), 1)], ids=str
+)
+def test_what_all_fall_to_is_told_when_seen_twice_or_once_if_half(seen: tuple[float, float], told: int) -> None:
+    """Four pictures of one class, a look, are alike by chance sooner than forty of all: a class has a lower limit."""
+    usual = [Diversity(0.8, {0: 0.8}, 0.0)] * 3
+    assert sum(line is not None for line in fallen(*usual, *[Diversity(share, {}, 0.0) for share in seen])) == told
+    by_class = [Diversity(0.8, {0: share * CLASS_FELL / FELL}, 0.0) for share in seen]
+    assert sum(line is not None for line in fallen(*usual, *by_class)) == told
+
+
 def test_pictures_more_diverse_than_the_real_ones_may_calm_down() -> None:
     assert fallen(*[Diversity(1.6, {}, 0.0)] * 4, *[Diversity(0.45, {}, 0.0)] * 4) == [None] * 8
 
@@ -343,6 +355,27 @@ def test_two_pictures_over_and_over_are_twins() -> None:
     *early, last = fallen(*[Diversity(0.9, {}, 0.01)] * 5, Diversity(0.9, {}, 0.5))
     assert early == [None] * 5
     assert "nearly one picture" in str(last)
+
+
+def test_one_picture_moved_about_and_noise_have_little_diversity_and_faces_have() -> None:
+    features, chance = Features(3, torch.device("cpu")), torch.Generator().manual_seed(0)
+    drawn = np.stack([np.asarray(render_face(0, index, 32)[0]) for index in range(80)])
+    faces = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 127.5 - 1
+    shifts = torch.randint(-2, 3, (40, 2), generator=chance).tolist()
+    moved = torch.stack([torch.roll(faces[0], shift, (1, 2)) for shift in shifts])
+    dimmed = (faces[:1] + 1) * torch.linspace(0.85, 1, 40)[:, None, None, None] - 1
+    noise = torch.rand(40, 3, 32, 32, generator=chance) * 2 - 1
+    usual = distances(features(faces[:40])).mean()
+    assert distances(features(faces[40:])).mean() / usual == pytest.approx(1, abs=0.2)
+    for alike in (moved, dimmed, noise):
+        assert distances(features(alike)).mean() < 0.3 * usual
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (4, 6), (28, 28), (48, 32), (64, 64), (96, 96)])
+def test_pictures_of_any_size_have_features(size: tuple[int, int]) -> None:
+    features = Features(1, torch.device("cpu"))(torch.rand(5, 1, *size) * 2 - 1)
+    assert features.shape == (5, 2 * sum(WIDTHS))
+    assert features.isfinite().all()
 
 
 def test_a_run_that_never_became_diverse_is_told_late() -> None:
