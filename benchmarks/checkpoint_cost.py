@@ -92,7 +92,6 @@ def measure(folder: Path, state: TrainState, schedule: Schedule, saves: int, eve
         writes.append(time.perf_counter() - began)
         beside.append(sum(steps) - len(steps) * statistics.median(alone))
     saver._join()
-    saver.writer.shutdown()
     newest = checkpoint.list_checkpoints(folder)[-1]
     print(f"file {newest.stat().st_size / 1e6:.0f} MB, written in {statistics.median(writes):.2f} s")
     print(f"pauses {' '.join(f'{pause:.3f}' for pause in pauses)} s; median {statistics.median(pauses):.3f} s")

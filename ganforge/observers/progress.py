@@ -17,6 +17,7 @@ from ganforge.training.loop import StepReport, effective_ratio, figures
 from ganforge.training.speed import Cost, seconds_left
 
 LIVE_EVERY, LINE_EVERY = 0.5, 10.0  # seconds
+SURE = 5.0  # seconds
 
 
 def clock(seconds: float) -> str:
@@ -71,9 +72,14 @@ class Progress(Observer):
             self.live.stop()
 
     def left(self, report: StepReport, seconds: float) -> float:
-        """Time left: the measured costs of the phases to come, corrected by how this one really goes."""
+        """Time left: the measured costs of the phases to come, corrected by how this one really goes.
+
+        By all of it once that has been seen for `SURE` seconds: a phase's first step is longer than the others.
+        """
         planned = self.costs[report.position.index].seconds
-        return seconds_left(self.session.schedule, self.costs, report.images) * (seconds / planned if planned else 1)
+        sure = min((self.window[-1][0] - self.window[0][0]) / SURE, 1)
+        correction = 1 + sure * (seconds / planned - 1) if planned else 1
+        return seconds_left(self.session.schedule, self.costs, report.images) * correction
 
     def _line(self, report: StepReport, seconds: float) -> str:
         values = figures(self.session.state.figures)

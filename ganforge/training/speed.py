@@ -54,10 +54,11 @@ def measure(
     world = world or World()
     state, pictures = TrainState.create(config, device), NoisePictures(config)
     costs: list[Cost] = []
+    steps = 6 * len(_kinds(config))
     began = time.monotonic()
     for index, row in enumerate(schedule.rows):
         spent = time.monotonic() - began
-        later = bool(costs) and spent + _guess(costs, schedule, index) * row.phase.batch * 6 > budget
+        later = bool(costs) and spent + _guess(costs, schedule, index) * row.phase.batch * steps > budget
         if world.most([int(later)])[0]:
             costs.append(Cost(_guess(costs, schedule, index), False))
             continue
@@ -72,14 +73,23 @@ def measure(
 
 
 def _seconds_an_image(state: TrainState, pictures: NoisePictures, position: Position, world: World) -> float:
-    times = []
-    for _ in range(4):
-        _wait(state.device)
-        began, images = time.perf_counter(), state.images
-        train_step(state, pictures, position, world)
-        _wait(state.device)
-        times.append((time.perf_counter() - began) / (state.images - images))
-    return float(np.median(times[1:]))  # the first one also allocates and chooses kernels
+    seconds = 0.0
+    for step, share in _kinds(state.config):
+        times = []
+        for _ in range(4):
+            _wait(state.device)
+            began, images, state.step = time.perf_counter(), state.images, step
+            train_step(state, pictures, position, world)
+            _wait(state.device)
+            times.append((time.perf_counter() - began) / (state.images - images))
+        seconds += share * float(np.median(times[1:]))  # the first one also allocates and chooses kernels
+    return seconds
+
+
+def _kinds(config: RunConfig) -> list[tuple[int, float]]:
+    """A step with gradient penalties and, where they are lazy, one without: its number, and its share of all steps."""
+    every = config.objective.every
+    return [(0, 1 / every), (1, 1 - 1 / every)] if every > 1 else [(0, 1.0)]
 
 
 def _guess(costs: Sequence[Cost], schedule: Schedule, index: int) -> float:

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import threading
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,17 @@ def run(session: Session, *observers: Any) -> Iterator[Any]:
 def test_the_newest_and_each_phases_end_are_kept(session: Session) -> None:
     list(run(session, Checkpoints(session, Interval.parse("8img"), keep=2)))
     assert images(session) == [32, 96, 144, 152, 160]
+
+
+def test_no_thread_that_has_computed_lives_on_between_two_checkpoints(session: Session) -> None:
+    """Such a thread keeps OpenMP threads of its own, which makes every step slower where cores are few."""
+    saving = Checkpoints(session, Interval.parse("8img"))
+    saving.save()
+    saving._join()
+    deadline = time.monotonic() + 20
+    while any(thread.name.startswith("checkpoint") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_nan_is_never_written(session: Session) -> None:

@@ -53,3 +53,15 @@ def test_the_ratio_of_updates_is_shown_where_the_gate_changes_it(terminal: bool,
     gated = UpdatesConfig(gate=Gate(limit=-100.0, window=2, steps=3))
     assert re.search(r"D:G 1\.[1-9]\d:1", shown(terminal, dataset, updates=gated))
     assert "D:G" not in shown(terminal, dataset)
+
+
+def test_time_left_is_the_plans_at_first_and_what_is_seen_after_a_few_seconds(dataset: Dataset) -> None:
+    config = toy_config()
+    state, schedule = TrainState.create(config, torch.device("cpu")), toy_schedule(config)
+    session = Session(Path("runs/0001-toy"), config, state, schedule, dataset)
+    progress = Progress(session, [Cost(0.01, True)] * 3, Console(file=io.StringIO()))
+    report = next(train(state, Toy(), schedule))
+    expected = {0.0: 1.0, 2.5: 2.0, 5.0: 3.0, 60.0: 3.0}  # seconds seen at three times the planned ones an image
+    for seen, times in expected.items():
+        progress.window = [(0.0, 0), (seen, 8)]
+        assert progress.left(report, 0.03) == pytest.approx((160 - 8) * 0.01 * times)
