@@ -41,14 +41,14 @@ def extract(
     device: torch.device,
     advance: Advance = lambda pictures: None,
 ) -> list[Features]:
-    """Features by each extractor, in one pass over the source; the next batches are made while these are worked on."""
+    """Features by each extractor in one pass over the source, the next batches made meanwhile where that is worth it."""
     count = len(source)
     out = [
         Features(np.empty((count, e.features), np.float32), np.empty((count, e.classes), np.float32))
         for e in extractors
     ]
     start = 0
-    for batch in prefetched(source):
+    for batch in prefetched(source) if source.ahead else source:
         step = CPU_BATCH if device.type == "cpu" else len(batch)
         for first in range(0, len(batch), step):
             pictures = torch.from_numpy(batch[first : first + step]).to(device)

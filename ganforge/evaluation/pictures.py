@@ -40,8 +40,11 @@ class PictureSource(ABC):
     """Pictures by index.
 
     name: what a message calls it. shape: (C, H, W). labels: int64 (N,) into `classes`, or None. digest: names the very
-    pixels, so that features can be kept. resizing: what was done to reach `shape`, in words.
+    pixels, so that features can be kept. resizing: what was done to reach `shape`, in words. ahead: whether it is worth
+    making the next pictures while these are worked on; two networks at once on one CPU take longer than in turn.
     """
+
+    ahead = True
 
     def __init__(
         self,
@@ -178,6 +181,7 @@ class Renderer(Protocol):
     images: int
     ema: bool
     standing: bool
+    device: torch.device
 
     @property
     def classes(self) -> tuple[str, ...]: ...
@@ -226,6 +230,7 @@ class GeneratorSource(PictureSource):
             digest=digest
             or f"{name} {generator.images} {generator.ema} {generator.standing} {first_seed} {count} {truncation}",
         )
+        self.ahead = generator.device.type != "cpu"
         self.facts = {
             "images shown": generator.images,
             "ema": generator.ema,
@@ -260,7 +265,7 @@ class SubsetSource(PictureSource):
             digest=hashlib.sha256(source.digest.encode() + indices.tobytes()).hexdigest(),
             resizing=source.resizing,
         )
-        self.facts = source.facts
+        self.facts, self.ahead = source.facts, source.ahead
         self.source, self.indices = source, indices
 
     def __len__(self) -> int:
@@ -285,7 +290,7 @@ class SpooledSource(PictureSource):
             digest=source.digest,
             resizing=source.resizing,
         )
-        self.facts = source.facts
+        self.facts, self.ahead = source.facts, source.ahead
         self.source, self._size = source, int(np.prod(source.shape))
         self._kept = np.zeros(min(limit, len(source)), np.bool_)
         file = tempfile.TemporaryFile(prefix="ganforge-", buffering=0)  # noqa: SIM115  (closed with the source)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ganforge.data.dataset import Dataset
 from ganforge.errors import DataError, EvaluationError
@@ -126,7 +127,7 @@ def test_runs_are_not_folders_of_pictures(tmp_path: Path, folder_of: FolderOf) -
 
 def test_conditional_generator_draws_classes_as_the_reals_have_them(dataset: Path) -> None:
     class Painter:
-        images, ema, standing, classes = 0, True, False, tuple("abcd")
+        images, ema, standing, device, classes = 0, True, False, torch.device("cpu"), tuple("abcd")
 
         def latents(self, seeds: list[int], truncation: float | None = None) -> object:
             return seeds

@@ -171,7 +171,7 @@ def test_prefetched_ends_its_thread_when_left_early() -> None:
 class Painter:
     """A generator whose picture is its seed's first latent, in the shade of its class."""
 
-    images, ema, standing = 1000, True, False
+    images, ema, standing, device = 1000, True, False, torch.device("cpu")
 
     def __init__(self, classes: tuple[str, ...] = ()) -> None:
         self.classes = classes
@@ -182,6 +182,15 @@ class Painter:
     def render(self, latents: Tensor, labels: Tensor | None = None, batch: int = 64) -> NDArray[np.uint8]:
         shade = latents[:, :1] + (0 if labels is None else 100 * labels[:, None])
         return shade.to(torch.uint8).numpy()[:, None, None, :].repeat(4, 1).repeat(4, 2)
+
+
+@pytest.mark.parametrize(("device", "ahead"), [("cpu", False), ("meta", True)])
+def test_a_generator_on_the_cpu_takes_turns_with_the_extractor(device: str, ahead: bool) -> None:
+    painter = Painter()
+    painter.device = torch.device(device)
+    source = GeneratorSource(painter, 10, name="g")
+    assert [source.ahead, SpooledSource(source, 5).ahead, shuffled(source, 0).ahead] == [ahead] * 3
+    assert Counting(3).ahead
 
 
 def test_generated_picture_depends_on_its_seed_alone() -> None:

@@ -35,7 +35,7 @@ def changed(source: ArraySource, change: Callable[[NDArray[np.uint8]], NDArray[n
 class Painter:
     """A generator that paints its class's colour, as discs do."""
 
-    images, ema, standing, classes = 5000, True, False, tuple("abcd")
+    images, ema, standing, device, classes = 5000, True, False, torch.device("cpu"), tuple("abcd")
 
     def __init__(self, draw: Draw, wrong: bool = False) -> None:
         source = draw(400, 7)
