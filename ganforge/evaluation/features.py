@@ -41,7 +41,7 @@ def extract(
     device: torch.device,
     advance: Advance = lambda pictures: None,
 ) -> list[Features]:
-    """Features by each extractor in one pass over the source, the next batches made meanwhile where that is worth it."""
+    """Features by each extractor in one pass over the source, the next batches made meanwhile where it helps."""
     count = len(source)
     out = [
         Features(np.empty((count, e.features), np.float32), np.empty((count, e.classes), np.float32))
