@@ -48,17 +48,10 @@ def resume(
     from ganforge.cli.ranks import ranks
     from ganforge.cli.session import Options, say
     from ganforge.config import parse_assignments
-    from ganforge.observers import Interval
-    from ganforge.observers.watchdog import find_action
 
     with ranks(gpus, device) as place:
-        on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
-        scoring = None
-        if score_every:
-            from ganforge.observers.scores import Scoring
-
-            scoring = Scoring.parse(score_every, score, score_n)
-        options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
+        watch = on_trouble, on_collapse, score_every, score, score_n
+        options = Options.parse(checkpoint_every, keep, tensorboard, histograms, *watch)
         folder, sentence = find_run(run)
         say(sentence)
         changes = parse_assignments(assign or [])

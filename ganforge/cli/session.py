@@ -38,7 +38,7 @@ from ganforge.observers.incidents import record
 from ganforge.observers.progress import Progress, clock
 from ganforge.observers.rollback import MOST, roll_back
 from ganforge.observers.tensorboard import TensorBoard, opening, require_tensorboard
-from ganforge.observers.watchdog import Action, Trouble
+from ganforge.observers.watchdog import Action, Trouble, find_action
 from ganforge.schedule import Schedule
 from ganforge.training.loop import train
 from ganforge.training.speed import Cost, measure, seconds_left
@@ -124,6 +124,28 @@ class Options:
         if self.tensorboard or self.histograms:
             require_tensorboard()
 
+    @classmethod
+    def parse(
+        cls,
+        checkpoint_every: str,
+        keep: int,
+        tensorboard: bool,
+        histograms: bool,
+        on_trouble: str,
+        on_collapse: str,
+        score_every: str | None,
+        score: str,
+        score_n: int,
+    ) -> Self:
+        """What `train` and `resume` were given. Raises ConfigError and EvaluationError, one line, naming the option."""
+        actions = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
+        scoring = None
+        if score_every:
+            from ganforge.observers.scores import Scoring  # its libraries take a second or two to import
+
+            scoring = Scoring.parse(score_every, score, score_n)
+        return cls(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *actions, scoring)
+
     def check(self, config: RunConfig, dataset: Dataset, device: torch.device) -> None:
         """Raises EvaluationError, one line, where the score that is to be watched cannot be had."""
         if self.scoring:
@@ -138,7 +160,7 @@ class Options:
             say(f"TensorBoard: {opening(session.folder)}")
             watching.append(TensorBoard(session, histograms=self.histograms))
         if self.scoring:
-            from ganforge.observers.scores import Scores  # its libraries take a second or two to import
+            from ganforge.observers.scores import Scores
 
             watching.append(Scores(session, self.scoring, say))
         return watching

@@ -85,17 +85,10 @@ def train(
     from ganforge.cli.settings import Wishes, configure, open_origin
     from ganforge.data.dataset import find_dataset
     from ganforge.errors import ConfigError
-    from ganforge.observers import Interval
-    from ganforge.observers.watchdog import find_action
 
     with ranks(gpus, device) as place:
-        on = find_action(on_trouble, "--on-trouble"), find_action(on_collapse, "--on-collapse")
-        scoring = None
-        if score_every:
-            from ganforge.observers.scores import Scoring
-
-            scoring = Scoring.parse(score_every, score, score_n)
-        options = Options(Interval.parse(checkpoint_every), keep, tensorboard, histograms, *on, scoring)
+        watch = on_trouble, on_collapse, score_every, score, score_n
+        options = Options.parse(checkpoint_every, keep, tensorboard, histograms, *watch)
         if auto_resume and out is None:
             raise ConfigError("--auto-resume: say which run with --out FOLDER, so that the same command finds it again")
         if auto_resume and out is not None and is_run(out):
