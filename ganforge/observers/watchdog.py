@@ -3,6 +3,7 @@
 What is done about it (warn, roll back, stop) is up to whoever runs the loop, which reads `trouble` after each step.
 """
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Callable
@@ -24,14 +25,14 @@ Action = Literal["warn", "rollback", "stop"]
 ACTIONS: dict[str, Action] = {"warn": "warn", "rollback": "rollback", "stop": "stop"}
 READ_EVERY = 32  # steps between two looks at the flag where a look waits for the device
 WINDOW, ENOUGH, SIGMAS = 400, 100, 25.0  # of the D loss's running scale: steps, at least, and robust deviations
-RECENT, LASTING = 5, 25  # steps whose median has jumped: told; for so many, something is done about it
+RECENT, LASTING = 10, 25  # steps whose median has jumped: told (fewer pass in any long run); for so many, acted upon
 SATURATED, SATURATED_TICKS = 0.995, 40  # both accuracies at least; a fifth of a run
 # Images, at least, between two looks: at most two ticks of a run of 32 kimg, and under 1% of the time to draw.
 LOOK_EVERY = 320
 JUMP = 3.0  # of a layer's largest singular value, over its running median
 AGAIN = 20  # ticks without it, after which the same thing is told again
 SHOWN = 3  # classes in one sentence
-LAG = 3  # ticks: what is noticed now may have begun so long before
+LAG = 3  # ticks, or the steps of a jump if those are more: what is noticed now may have begun so long before
 
 
 def find_action(name: str, option: str) -> Action:
@@ -69,7 +70,9 @@ class Watchdog(Observer):
         self.on_trouble, self.on_collapse = on_trouble, on_collapse
         self.on_doubt: Action = "stop" if on_trouble == "stop" else "warn"
         self.trouble: Trouble | None = None
-        self.sound = deque([session.state.images], maxlen=LAG)  # the last ticks at which nothing was noticed
+        step = session.config.updates.d_per_g * max(row.phase.batch for row in session.schedule.rows)
+        lag = max(LAG, math.ceil(RECENT * step / session.tick))
+        self.sound = deque([session.state.images], maxlen=lag)  # the last ticks at which nothing was noticed
         self.noticed = -1
         self.broken = torch.zeros((), dtype=torch.bool, device=session.state.device)
         self.unread: list[Tensor] = []

@@ -188,7 +188,10 @@ def test_a_loss_that_jumps_is_noticed_and_noise_and_single_outliers_are_not(tmp_
     for index in range(1, 300):
         watchdog(step(8 * index, noise(index)))
     assert watchdog.trouble is None
-    for index in range(300, 305):
+    for index in range(300, 400):
+        watchdog(step(8 * index, 500.0 if index % 50 < 4 else noise(index)))
+    assert watchdog.trouble is None
+    for index in range(400, 410):
         watchdog(step(8 * index, 500.0))
     assert watchdog.trouble is not None
     assert watchdog.trouble.kind == "loss spike"
