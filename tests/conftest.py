@@ -6,8 +6,10 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-# A shell starts background jobs with SIGINT ignored, and children inherit that; the tests of Ctrl-C need it heard.
+# A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and children inherit that; the tests of
+# Ctrl-C and of a closed terminal need them heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
